@@ -1,0 +1,33 @@
+//! Airside: a governed Arrow Flight and Flight SQL gateway for a data mesh.
+//!
+//! The modules, bottom up; each imports only from those above it in this list:
+//!
+//! - vocabulary: [`fault`], [`product`], [`principal`], [`policy`];
+//! - the outside made into vocabulary: [`authn`], [`mesh`];
+//! - the engine: [`source`], [`query`];
+//! - the use cases: [`gateway`];
+//! - transport, which decides nothing: [`serve`];
+//! - the shell: [`config`], [`telemetry`], [`cli`].
+
+pub mod fault;
+pub mod product;
+
+pub mod principal;
+
+pub mod policy;
+
+pub mod authn;
+pub mod mesh;
+
+pub mod source;
+
+pub mod query;
+
+pub mod gateway;
+
+pub mod serve;
+
+pub mod config;
+pub mod telemetry;
+
+pub mod cli;

@@ -1,0 +1,131 @@
+//! Addresses: how a consumer names a product, in Flight paths and in SQL alike.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::name::{Name, NameError, version_suffix};
+use super::version::{VersionError, VersionRequirement};
+
+/// The name of a product across the mesh: `domain.product`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProductId {
+    /// The domain that owns it.
+    pub domain: Name,
+    /// Its name within the domain.
+    pub name: Name,
+}
+
+impl fmt::Display for ProductId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.domain, self.name)
+    }
+}
+
+/// What a consumer asks for, before the mesh has been asked whether it exists.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// The domain.
+    pub domain: Name,
+    /// The product, or in SQL the dataset: names are unique in their domain, so either tells.
+    pub name: Name,
+    /// The version after `@` or in the suffix `_vN`; without one the owner's default answers.
+    pub version: Option<VersionRequirement>,
+    /// A dataset (or named query) of a product that has several.
+    pub part: Option<Name>,
+}
+
+/// Why a text is no address.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AddressError {
+    /// A path of another length than two or three.
+    #[error("a path has two or three parts: domain, product[@version] and, for a product of several, the dataset")]
+    Path,
+    /// A part is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// What follows `@` is no version.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+}
+
+impl Address {
+    /// The address of a `FlightDescriptor` path: `["sales", "orders@2", "lines"]`.
+    ///
+    /// # Errors
+    /// [`AddressError`] when the path is of no such form.
+    pub fn from_path<S: AsRef<str>>(path: &[S]) -> Result<Self, AddressError> {
+        let (domain, product, part) = match path {
+            [domain, product] => (domain, product, None),
+            [domain, product, part] => (domain, product, Some(part)),
+            _ => return Err(AddressError::Path),
+        };
+        let (name, version) = match product.as_ref().split_once('@') {
+            Some((name, version)) => (name, Some(VersionRequirement::parse(version)?)),
+            None => (product.as_ref(), None),
+        };
+        Ok(Self {
+            domain: Name::parse(domain.as_ref())?,
+            name: Name::parse(name)?,
+            version,
+            part: part.map(|part| Name::parse(part.as_ref())).transpose()?,
+        })
+    }
+
+    /// The address of a SQL table: schema `sales`, table `orders` or `orders_v2`.
+    ///
+    /// # Errors
+    /// [`AddressError::Name`] when either is no name.
+    pub fn from_table(schema: &str, table: &str) -> Result<Self, AddressError> {
+        let (name, version) = match version_suffix(table) {
+            Some((stem, major)) => (stem, Some(VersionRequirement { major, minor: None, patch: None })),
+            None => (table, None),
+        };
+        Ok(Self { domain: Name::parse(schema)?, name: Name::parse(name)?, version, part: None })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.domain, self.name)?;
+        if let Some(version) = &self.version {
+            write!(f, "@{version}")?;
+        }
+        if let Some(part) = &self.part {
+            write!(f, "/{part}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_tables_name_the_same_things() {
+        assert_eq!(Address::from_path(&["sales", "orders"]).unwrap(), Address::from_table("sales", "orders").unwrap());
+        assert_eq!(
+            Address::from_path(&["sales", "orders@2"]).unwrap(),
+            Address::from_table("sales", "orders_v2").unwrap()
+        );
+        assert_eq!(
+            Address::from_path(&["sales", "orders@2.1", "lines"]).unwrap().to_string(),
+            "sales.orders@2.1/lines"
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for path in [
+            &[][..],
+            &["sales"],
+            &["a", "b", "c", "d"],
+            &["sales", "../x"],
+            &["sales", "orders@"],
+            &["Sales", "orders"],
+        ] {
+            assert!(Address::from_path(path).is_err(), "{path:?}");
+        }
+    }
+}

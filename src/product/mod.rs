@@ -1,0 +1,13 @@
+//! Data products: their names, their contracts, and the model the rest of Airside works with.
+
+mod address;
+mod mask;
+mod model;
+mod name;
+mod version;
+
+pub use address::{Address, AddressError, ProductId};
+pub use mask::{Mask, UnknownMask};
+pub use model::{Column, Dataset, ForeignKey, Location, Origin, Product, Promise, Status};
+pub use name::{Name, NameError, version_suffix};
+pub use version::{Version, VersionError, VersionRequirement};
