@@ -1,1 +1,35 @@
-//! (being written)
+//! Authentication: who calls, from what the wire carries.
+//!
+//! ```text
+//! `authorization` header, peer certificate ──Credentials::parse──▶ Credentials
+//! Credentials ──Authenticator::authenticate──▶ Verified   (subject, groups, claims, expiry)
+//! Verified ──Directory::principal──▶ Principal            (what policies are asked about)
+//! ```
+//!
+//! Nothing a client merely claims is believed, nothing that cannot be checked is accepted, and an
+//! absent configuration lets nobody in.
+
+mod authenticator;
+mod certificate;
+mod config;
+mod credentials;
+mod directory;
+mod error;
+mod oidc;
+mod password;
+mod reloaded;
+mod service_tokens;
+mod session;
+mod throttle;
+mod toml_reader;
+mod users;
+mod verified;
+
+pub use authenticator::Authenticator;
+pub use config::{AuthnConfig, MtlsConfig, OidcConfig, SanKind, SigningAlgorithm};
+pub use credentials::Credentials;
+pub use directory::Directory;
+pub use error::AuthnError;
+pub use password::{PasswordError, hash_password};
+pub use service_tokens::{hash_service_token, mint_service_token};
+pub use verified::{Method, Verified};

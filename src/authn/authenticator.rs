@@ -1,0 +1,222 @@
+//! The front door: from credentials to somebody verified, whatever their kind.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::Utc;
+
+use super::certificate::CertificateNames;
+use super::config::AuthnConfig;
+use super::credentials::Credentials;
+use super::error::AuthnError;
+use super::oidc::{Issuer, issuer_of};
+use super::password::Verifier;
+use super::reloaded::Reloaded;
+use super::service_tokens::{self, ServiceTokens};
+use super::session::{self, Sessions};
+use super::throttle::Throttle;
+use super::users::Users;
+use super::verified::{Method, Verified};
+use crate::fault::Fault;
+use crate::seal::{SealKeys, Secret};
+
+/// Verifies credentials. One per gateway, shared by all its listeners.
+#[derive(Debug)]
+pub struct Authenticator {
+    users: Option<Reloaded<Users>>,
+    tokens: Option<Reloaded<ServiceTokens>>,
+    sessions: Sessions,
+    issuers: Vec<Issuer>,
+    certificates: Option<CertificateNames>,
+    passwords: Verifier,
+    throttle: Throttle,
+}
+
+impl Authenticator {
+    /// Builds it from configuration. Relative paths start from `base`; `keys` seal the session
+    /// tokens. Reads the users and tokens files, but asks no issuer: one that is down does not keep
+    /// the gateway from starting.
+    ///
+    /// # Errors
+    /// Every [`Fault`] of the files and of the section itself.
+    pub fn new(config: &AuthnConfig, base: &Path, keys: SealKeys) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let users = config.users.as_ref().map(|path| Reloaded::open(base.join(path), Users::parse));
+        let users = kept(users, &mut faults);
+        let tokens = config.tokens.as_ref().map(|path| Reloaded::open(base.join(path), ServiceTokens::parse));
+        let tokens = kept(tokens, &mut faults);
+
+        let section = |reason: String| vec![Fault::new("[authn]", reason)];
+        let certificates = config.mtls.as_ref().map(|mtls| CertificateNames::new(mtls).map_err(section));
+        let certificates = kept(certificates, &mut faults);
+        let mut issuers: Vec<Issuer> = Vec::new();
+        for (i, oidc) in config.oidc.iter().enumerate() {
+            let earlier = config.oidc.get(..i).unwrap_or_default();
+            if earlier.iter().any(|other| other.issuer == oidc.issuer) {
+                faults.extend(section(format!("the issuer `{}` is configured twice", oidc.issuer)));
+            }
+            if earlier.iter().any(|other| other.name_prefix == oidc.name_prefix) {
+                let reason = format!("the issuer `{}` has the same `name_prefix` as another", oidc.issuer);
+                let hint = "give each issuer a `name_prefix` of its own: the same name may be two people";
+                faults.extend(section(reason).into_iter().map(|fault| fault.hint(hint)));
+            }
+            issuers.extend(kept(Some(Issuer::new(oidc, base).map_err(section)), &mut faults));
+        }
+        if config.session_ttl.is_zero() {
+            faults.extend(section("`session_ttl` is nothing".to_owned()));
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
+            users,
+            tokens,
+            sessions: Sessions::new(keys, config.session_ttl),
+            issuers,
+            certificates,
+            passwords: Verifier::new(),
+            throttle: Throttle::default(),
+        })
+    }
+
+    /// Looks now whether the users and tokens files changed. They are looked at once a second
+    /// anyway; this is for a watcher that knows.
+    pub fn reload(&self) {
+        if let Some(users) = &self.users {
+            users.reload();
+        }
+        if let Some(tokens) = &self.tokens {
+            tokens.reload();
+        }
+    }
+
+    /// Verifies whatever a call presents.
+    ///
+    /// # Errors
+    /// [`AuthnError`] when that does not establish who calls.
+    pub async fn authenticate(&self, credentials: &Credentials) -> Result<Verified, AuthnError> {
+        match credentials {
+            Credentials::Basic { user, password } => self.basic(user, password).await,
+            Credentials::Bearer(token) => self.bearer(token).await,
+            Credentials::Certificate(der) => self.certificate(der),
+        }
+    }
+
+    /// Verifies a name and a password and gives a session token, to be sent as a bearer token from
+    /// then on.
+    ///
+    /// # Errors
+    /// [`AuthnError`] when they are not a user's, or have failed too often.
+    pub async fn handshake_basic(&self, user: &str, password: &Secret) -> Result<(Verified, String), AuthnError> {
+        let verified = self.basic(user, password).await?;
+        let users = self.users().ok_or_else(no_passwords)?;
+        let today = users.get(user).ok_or_else(|| AuthnError::rejected("the user was removed meanwhile"))?;
+        let (token, expires) = self.sessions.issue(user, today, Utc::now())?;
+        Ok((Verified { expires: Some(expires), ..verified }, token))
+    }
+
+    async fn basic(&self, user: &str, password: &Secret) -> Result<Verified, AuthnError> {
+        let users = self.users().ok_or_else(no_passwords)?;
+        self.unthrottled(user)?;
+        let (hash, theirs) = users.hash_for(user);
+        let hash = hash.ok_or_else(|| AuthnError::rejected("there are no users"))?;
+        let matches = self.passwords.verify(password, hash).await?;
+        // Guesses sent at once have all passed the first look; each counts before the next answer.
+        self.unthrottled(user)?;
+        match users.get(user) {
+            Some(found) if matches && theirs => {
+                self.throttle.succeeded(user);
+                Ok(found.verified(user, Method::Password, None))
+            }
+            _ => {
+                self.throttle.failed(user, Instant::now());
+                Err(AuthnError::rejected(format!("wrong user or password for `{}`", user.escape_debug())))
+            }
+        }
+    }
+
+    fn unthrottled(&self, user: &str) -> Result<(), AuthnError> {
+        let retry_after = self.throttle.wait(user, Instant::now());
+        if retry_after.is_zero() { Ok(()) } else { Err(AuthnError::Throttled { retry_after }) }
+    }
+
+    /// Verifies a bearer token. Its form tells its kind: `airs_…` is a session, `airt_…` a service
+    /// token, three parts with dots between them a JWT.
+    ///
+    /// # Errors
+    /// [`AuthnError`] when it is none of them, or not accepted.
+    pub async fn bearer(&self, token: &Secret) -> Result<Verified, AuthnError> {
+        let token = token
+            .expose_str()
+            .filter(|token| token.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')));
+        let token = token.ok_or_else(|| AuthnError::malformed("a bearer token with characters that none has"))?;
+        if token.starts_with(session::PREFIX) {
+            let users = self.users().ok_or_else(no_passwords)?;
+            self.sessions.verify(token, &users, Utc::now())
+        } else if token.starts_with(service_tokens::PREFIX) {
+            let tokens =
+                self.tokens.as_ref().ok_or_else(|| AuthnError::rejected("no service tokens are configured"))?;
+            tokens.get().verify(token, Utc::now())
+        } else if token.bytes().filter(|b| *b == b'.').count() == 2 {
+            self.jwt(token).await
+        } else {
+            // `Bearer None` and the like.
+            Err(AuthnError::malformed("a bearer token of no known form"))
+        }
+    }
+
+    async fn jwt(&self, token: &str) -> Result<Verified, AuthnError> {
+        let name = issuer_of(token)?;
+        let issuer = self
+            .issuers
+            .iter()
+            .find(|issuer| issuer.name() == name)
+            .ok_or_else(|| AuthnError::rejected("a JWT of an issuer that is not configured"))?;
+        let verified = issuer.verify(token).await?;
+        if !issuer.may_name_local_users && self.is_local(&verified.subject) {
+            return Err(AuthnError::rejected(format!(
+                "the issuer `{name}` names `{}`, whom the users or tokens file names too; give it a `name_prefix`, \
+                 or say `may_name_local_users = true` if they are the same",
+                verified.subject
+            )));
+        }
+        Ok(verified)
+    }
+
+    fn is_local(&self, subject: &str) -> bool {
+        self.users().is_some_and(|users| users.get(subject).is_some())
+            || self.tokens.as_ref().is_some_and(|tokens| tokens.get().name(subject))
+    }
+
+    /// Says whom a client certificate names whose chain TLS has verified.
+    ///
+    /// # Errors
+    /// [`AuthnError`] when it names nobody, or certificates are not configured to.
+    pub fn certificate(&self, der: &[u8]) -> Result<Verified, AuthnError> {
+        // A client may present a certificate for the connection's sake alone.
+        self.certificates.as_ref().ok_or(AuthnError::Missing)?.verify(der)
+    }
+
+    fn users(&self) -> Option<Arc<Users>> {
+        self.users.as_ref().map(Reloaded::get)
+    }
+}
+
+fn no_passwords() -> AuthnError {
+    AuthnError::rejected("no users file is configured")
+}
+
+/// The value, or its faults beside the others.
+fn kept<T>(built: Option<Result<T, Vec<Fault>>>, faults: &mut Vec<Fault>) -> Option<T> {
+    match built? {
+        Ok(value) => Some(value),
+        Err(found) => {
+            faults.extend(found);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

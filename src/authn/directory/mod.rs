@@ -1,0 +1,84 @@
+//! The directory: what the mesh makes of somebody verified.
+//!
+//! `governance/principals.toml` says which claims are attributes and of which type, what the
+//! identity provider's groups are called here, which groups lie within others, and what single
+//! principals are entitled to:
+//!
+//! ```toml
+//! [attributes]
+//! region    = { claim = "region", type = "string" }
+//! clearance = { claim = "org.clearance", type = "long", required = true }
+//! on_call   = { type = "bool" }                   # no claim: from entitlements alone
+//!
+//! [groups]
+//! claim = "groups"          # of a token; a dotted path reaches into objects
+//! unmapped = "named"        # or "drop": only groups listed under names
+//! required = true           # a JWT without the claim is refused
+//!
+//! [groups.names]            # identity provider's id → name here
+//! "6f1c8a52-…" = "emea"
+//!
+//! [groups.parents]          # emea lies within analysts
+//! emea = ["analysts"]
+//!
+//! [entitlements.alice]
+//! groups = ["stewards"]
+//! attributes = { on_call = true }
+//! ```
+//!
+//! **What is missing must not open a door.** A `permit` that asks for a group or an attribute denies
+//! without it, but a `forbid` would not fire. So a list of groups that is incomplete, absent or of
+//! another shape refuses the caller, instead of leaving groups out. A claim of the wrong type leaves
+//! its attribute absent and is logged; in a `forbid`, Cedar's validator demands
+//! `principal has clearance`, so write what may pass, `forbid … unless { principal has clearance &&
+//! principal.clearance >= 3 }`, or declare the attribute `required = true`: then nobody without it
+//! is let in at all. (A policy that errors for want of an attribute denies by itself.)
+
+mod claims;
+mod groups;
+mod parse;
+mod principal;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::principal::{Attribute, AttributeType};
+
+/// A read `principals.toml`. The default knows no attributes and no names: groups are taken as the
+/// users file gives them.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    attributes: BTreeMap<String, Declared>,
+    groups: groups::Groups,
+    entitlements: BTreeMap<String, Entitlement>,
+}
+
+/// An attribute as declared.
+#[derive(Debug, Clone)]
+struct Declared {
+    kind: AttributeType,
+    claim: Option<String>,
+    required: bool,
+}
+
+/// What a principal has besides its claims.
+#[derive(Debug, Clone, Default)]
+struct Entitlement {
+    groups: BTreeSet<String>,
+    attributes: BTreeMap<String, Attribute>,
+}
+
+impl Directory {
+    /// The attributes that principals may have, for the policies' schema.
+    pub fn attribute_types(&self) -> BTreeMap<String, AttributeType> {
+        self.attributes.iter().map(|(name, declared)| (name.clone(), declared.kind)).collect()
+    }
+
+    /// Every group this file names. There may be others: those that users and tokens bring along.
+    pub fn known_groups(&self) -> BTreeSet<String> {
+        let entitled = self.entitlements.values().flat_map(|entitlement| &entitlement.groups);
+        self.groups.named().chain(entitled).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Fetching an issuer's discovery document and keys, trusting the network as little as possible.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::{Host, Url};
+
+use super::keys::KeySet;
+use crate::authn::config::OidcConfig;
+
+const CONNECT: Duration = Duration::from_secs(3);
+/// For each of the two documents, from connecting to the last byte.
+const TOTAL: Duration = Duration::from_secs(5);
+const MAX_DOCUMENT: usize = 1024 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    http: reqwest::Client,
+    issuer: String,
+    discovery: Url,
+    allow_http_loopback: bool,
+}
+
+/// The one thing needed of a discovery document, and the one that must agree.
+#[derive(Debug, Deserialize)]
+struct Discovery {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Fetcher {
+    pub(super) fn new(config: &OidcConfig, base: &Path) -> Result<Self, String> {
+        let issuer = &config.issuer;
+        let about = |reason: &str| format!("the issuer `{issuer}` {reason}");
+        let url = Url::parse(issuer).map_err(|error| about(&format!("is no URL: {error}")))?;
+        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+            return Err(about("has a query, a fragment or a user, which an issuer may not"));
+        }
+        if !acceptable(&url, config.allow_http_loopback) {
+            return Err(about("must be https (`allow_http_loopback` excepts 127.0.0.1 and localhost)"));
+        }
+        let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let discovery = Url::parse(&discovery).map_err(|error| about(&format!("is no URL: {error}")))?;
+
+        let mut http = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(TOTAL)
+            // What redirects could lead anywhere, and https to http.
+            .redirect(Policy::none())
+            .user_agent(concat!("airside/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&url) {
+            http = http.no_proxy();
+        }
+        if let Some(ca) = &config.ca {
+            let path = base.join(ca);
+            let pem = std::fs::read(&path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+            let authorities = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|error| format!("`{}` holds no certificates: {error}", path.display()))?;
+            if authorities.is_empty() {
+                return Err(format!("`{}` holds no certificates", path.display()));
+            }
+            http = authorities.into_iter().fold(http, reqwest::ClientBuilder::add_root_certificate);
+        }
+        let http = http.build().map_err(|error| about(&format!("cannot be asked: {error}")))?;
+        Ok(Self { http, issuer: issuer.clone(), discovery, allow_http_loopback: config.allow_http_loopback })
+    }
+
+    /// The issuer's name, for messages.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The keys that the issuer publishes now.
+    ///
+    /// # Errors
+    /// What went wrong, for the log.
+    pub(super) async fn keys(&self) -> Result<KeySet, String> {
+        let discovery: Discovery = self.document(self.discovery.clone()).await?;
+        // An exact match, or a document of one tenant could speak for another.
+        if discovery.issuer != self.issuer {
+            return Err(format!("the discovery document is of the issuer `{}`", discovery.issuer));
+        }
+        let jwks = Url::parse(&discovery.jwks_uri).map_err(|error| format!("`jwks_uri` is no URL: {error}"))?;
+        if !acceptable(&jwks, self.allow_http_loopback) {
+            return Err("`jwks_uri` is not https".to_owned());
+        }
+        KeySet::parse(&self.document(jwks).await?)
+    }
+
+    async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<T, String> {
+        let failed = |error: reqwest::Error| format!("`{url}`: {}", with_causes(&error));
+        let mut response = self.http.get(url.clone()).send().await.map_err(failed)?;
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(format!("`{url}` answers {}", response.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > MAX_DOCUMENT {
+                return Err(format!("`{url}` answers more than {MAX_DOCUMENT} bytes"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        serde_json::from_slice(&body).map_err(|error| format!("`{url}` answers no such document: {error}"))
+    }
+}
+
+/// https, or http to this machine when that is allowed.
+fn acceptable(url: &Url, allow_http_loopback: bool) -> bool {
+    match url.scheme() {
+        "https" => url.has_host(),
+        "http" => allow_http_loopback && is_loopback(url),
+        _ => false,
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |cause| cause.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_is_for_this_machine_only() {
+        let cases = [
+            ("https://login.example.com/tenant", true, true),
+            ("http://127.0.0.1:9400", true, true),
+            ("http://localhost:9400", false, true),
+            ("http://[::1]/", false, true),
+            ("http://login.example.com", false, false),
+            ("http://localhost.example.com", false, false),
+            ("http://127.0.0.1.example.com", false, false),
+            ("file:///etc/passwd", false, false),
+            ("ftp://127.0.0.1/", false, false),
+        ];
+        for (url, _, with_permission) in cases {
+            let parsed = Url::parse(url).unwrap();
+            assert_eq!(acceptable(&parsed, true), with_permission, "{url}");
+            assert_eq!(acceptable(&parsed, false), url.starts_with("https"), "{url}");
+        }
+    }
+}
