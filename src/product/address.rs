@@ -41,6 +41,9 @@ pub enum AddressError {
     /// A path of another length than two or three.
     #[error("a path has two or three parts: domain, product[@version] and, for a product of several, the dataset")]
     Path,
+    /// A text without a domain.
+    #[error("an address is written domain.product[@version][/dataset]")]
+    Text,
     /// A part is no name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -72,16 +75,30 @@ impl Address {
         })
     }
 
-    /// The address of a SQL table: schema `sales`, table `orders` or `orders_v2`.
+    /// The address of a SQL table: schema `sales`, table `orders`, `orders_v2` or, quoted, `orders@2.1`.
     ///
     /// # Errors
-    /// [`AddressError::Name`] when either is no name.
+    /// [`AddressError`] when either is no name, or what follows `@` no version.
     pub fn from_table(schema: &str, table: &str) -> Result<Self, AddressError> {
-        let (name, version) = match version_suffix(table) {
-            Some((stem, major)) => (stem, Some(VersionRequirement { major, minor: None, patch: None })),
-            None => (table, None),
-        };
-        Ok(Self { domain: Name::parse(schema)?, name: Name::parse(name)?, version, part: None })
+        match version_suffix(table) {
+            Some((stem, major)) => {
+                let version = Some(VersionRequirement { major, minor: None, patch: None });
+                Ok(Self { domain: Name::parse(schema)?, name: Name::parse(stem)?, version, part: None })
+            }
+            None => Self::from_path(&[schema, table]),
+        }
+    }
+
+    /// Parses the form that an address is displayed in: `sales.orders@2.1/lines`.
+    ///
+    /// # Errors
+    /// [`AddressError`] when the text is of no such form.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let (domain, rest) = text.split_once('.').ok_or(AddressError::Text)?;
+        match rest.split_once('/') {
+            Some((product, part)) => Self::from_path(&[domain, product, part]),
+            None => Self::from_path(&[domain, rest]),
+        }
     }
 }
 
@@ -110,9 +127,12 @@ mod tests {
             Address::from_table("sales", "orders_v2").unwrap()
         );
         assert_eq!(
-            Address::from_path(&["sales", "orders@2.1", "lines"]).unwrap().to_string(),
-            "sales.orders@2.1/lines"
+            Address::from_path(&["sales", "orders@2.1"]).unwrap(),
+            Address::from_table("sales", "orders@2.1").unwrap()
         );
+        let lines = Address::from_path(&["sales", "orders@2.1", "lines"]).unwrap();
+        assert_eq!(lines.to_string(), "sales.orders@2.1/lines");
+        assert_eq!(Address::parse("sales.orders@2.1/lines").unwrap(), lines);
     }
 
     #[test]

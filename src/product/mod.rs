@@ -4,10 +4,11 @@ mod address;
 mod mask;
 mod model;
 mod name;
+pub mod odcs;
 mod version;
 
 pub use address::{Address, AddressError, ProductId};
 pub use mask::{Mask, UnknownMask};
 pub use model::{Column, Dataset, ForeignKey, Location, Origin, Product, Promise, Status};
-pub use name::{Name, NameError, version_suffix};
+pub use name::{MAX_NAME_LENGTH, Name, NameError, version_suffix};
 pub use version::{Version, VersionError, VersionRequirement};

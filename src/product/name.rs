@@ -11,13 +11,13 @@ use thiserror::Error;
 pub struct Name(Arc<str>);
 
 /// Longest name accepted, in bytes.
-pub const MAX_LENGTH: usize = 64;
+pub const MAX_NAME_LENGTH: usize = 64;
 
 /// Why a text is not a [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NameError {
     /// Not of the form `[a-z][a-z0-9_]*`, or too long.
-    #[error("`{0}` is not a name: a name matches [a-z][a-z0-9_]* and has at most {MAX_LENGTH} characters")]
+    #[error("`{0}` is not a name: a name matches [a-z][a-z0-9_]* and has at most {MAX_NAME_LENGTH} characters")]
     Form(String),
     /// A word with a meaning of its own.
     #[error("`{0}` is reserved and cannot be a name")]
@@ -36,7 +36,7 @@ impl Name {
         let mut bytes = text.bytes();
         let formed = bytes.next().is_some_and(|b| b.is_ascii_lowercase())
             && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-            && text.len() <= MAX_LENGTH;
+            && text.len() <= MAX_NAME_LENGTH;
         if !formed {
             return Err(NameError::Form(text.to_owned()));
         }

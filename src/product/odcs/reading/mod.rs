@@ -1,0 +1,162 @@
+//! From a valid contract to a [`Product`]: what Airside asks beyond the standard.
+//!
+//! Everything that the standard checks has been reported by now, so a value of the wrong kind is passed
+//! over here without another word; reading goes on as far as it can, for the sake of the other faults.
+
+mod airside;
+mod column;
+mod keys;
+mod physical;
+mod servers;
+mod table;
+mod types;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::check::short;
+use super::faults::Faults;
+use super::yaml::{Map, Node};
+use crate::product::{Name, Product, ProductId, Promise, Status, Version};
+use airside::{Place, Settings};
+
+/// What a product or column without a classification is called.
+const UNCLASSIFIED: &str = "unclassified";
+
+/// Reads a contract; nothing when it cannot be made into a product, with the reason reported.
+pub(super) fn product(tree: &Node, file: &Path, domain: &Name, faults: &mut Faults<'_>) -> Option<Product> {
+    let contract = tree.map()?;
+    api_version(contract, faults);
+    in_domain(contract, domain, faults);
+    airside::refuse_misplaced(tree, faults);
+
+    let settings = Settings::read(contract, Place::Contract, faults);
+    let classification = settings.classification.unwrap_or_else(|| UNCLASSIFIED.to_owned());
+    let name = name(contract, faults);
+    let version = version(contract, faults);
+    let status = status(contract, faults);
+    let datasets = table::datasets(contract, domain, &classification, faults);
+
+    Some(Product {
+        id: ProductId { domain: domain.clone(), name: name? },
+        version: version?,
+        status: status?,
+        default_version: settings.default_version,
+        title: contract.text("name").map(str::to_owned),
+        description: contract.map("description").and_then(|about| about.text("purpose")).map(str::to_owned),
+        classification,
+        tags: contract.texts("tags").map(str::to_owned).collect(),
+        owner: owner(contract).unwrap_or_default(),
+        datasets: datasets?.into_iter().map(Arc::new).collect(),
+        promises: promises(contract),
+        support: support(contract),
+        file: file.to_owned(),
+    })
+}
+
+/// The 3.2.0 schema also names the standard's second generation, whose contracts look otherwise.
+fn api_version(contract: &Map, faults: &mut Faults<'_>) {
+    if let Some(version) = contract.text("apiVersion").filter(|version| version.starts_with("v2")) {
+        let reason = format!("`{}` of the standard is not read", short(version));
+        faults.advise(contract.line_of("apiVersion"), reason, "write the contract in `apiVersion: v3.2.0`");
+    }
+}
+
+fn in_domain(contract: &Map, domain: &Name, faults: &mut Faults<'_>) {
+    match contract.get("domain") {
+        None => faults.advise(contract.line, "the contract names no domain", format!("add `domain: {domain}`")),
+        Some(node) => {
+            if let Some(text) = node.text().filter(|text| *text != domain.as_str()) {
+                let reason =
+                    format!("the contract is of domain `{}` but lies in the folder of `{domain}`", short(text));
+                faults.advise(node.line, reason, format!("write `domain: {domain}`, or move the file"));
+            }
+        }
+    }
+}
+
+/// The product's name: `dataProduct`, else the contract's `name`.
+fn name(contract: &Map, faults: &mut Faults<'_>) -> Option<Name> {
+    let key = if contract.get("dataProduct").is_some() { "dataProduct" } else { "name" };
+    let Some(node) = contract.get(key) else {
+        faults.advise(
+            contract.line,
+            "the contract names no product",
+            "add `dataProduct:` with the name in its address",
+        );
+        return None;
+    };
+    let text = node.text()?;
+    match Name::parse(text) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            faults.advise(node.line, format!("the product's name: {error}"), proposed_name("dataProduct", text));
+            None
+        }
+    }
+}
+
+/// `write dataProduct: customer_lifetime_value`, made of what the author wrote.
+fn proposed_name(key: &str, text: &str) -> String {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let proposal = words.collect::<Vec<_>>().join("_").to_ascii_lowercase();
+    match Name::parse(&proposal) {
+        Ok(name) => format!("write `{key}: {name}`"),
+        Err(_) => format!("choose another `{key}`"),
+    }
+}
+
+fn version(contract: &Map, faults: &mut Faults<'_>) -> Option<Version> {
+    let node = contract.get("version")?;
+    let parsed = Version::parse(node.text()?);
+    parsed.map_err(|error| faults.add(node.line, error.to_string())).ok()
+}
+
+fn status(contract: &Map, faults: &mut Faults<'_>) -> Option<Status> {
+    const HINT: &str = "write one of `proposed`, `draft`, `active`, `deprecated`, `retired`";
+    let Some(node) = contract.get("status") else {
+        faults.advise(contract.line, "the contract has no status", HINT);
+        return None;
+    };
+    match node.text()? {
+        "proposed" | "draft" => Some(Status::Draft),
+        "active" => Some(Status::Active),
+        "deprecated" => Some(Status::Deprecated),
+        "retired" => Some(Status::Retired),
+        other => {
+            faults.advise(node.line, format!("`{}` is not a status", short(other)), HINT);
+            None
+        }
+    }
+}
+
+/// The team's name, else its member who is the owner.
+fn owner(contract: &Map) -> Option<String> {
+    let team = contract.get("team")?;
+    let members = team.list().or_else(|| team.map()?.get("members")?.list()).unwrap_or_default();
+    let named = team.map().and_then(|team| team.text("name"));
+    let owning = || members.iter().filter_map(Node::map).find(|member| is_owner(member))?.text("username");
+    named.or_else(owning).map(str::to_owned)
+}
+
+fn is_owner(member: &Map) -> bool {
+    member.text("role").is_some_and(|role| role.eq_ignore_ascii_case("owner")) && member.get("dateOut").is_none()
+}
+
+fn promises(contract: &Map) -> Vec<Promise> {
+    let everywhere = contract.text("slaDefaultElement");
+    let promise = |item: &Map| {
+        Some(Promise {
+            property: item.text("property")?.to_owned(),
+            value: item.get("value")?.written()?,
+            unit: item.text("unit").map(str::to_owned),
+            element: item.text("element").or(everywhere).map(str::to_owned),
+        })
+    };
+    contract.maps("slaProperties").filter_map(promise).collect()
+}
+
+fn support(contract: &Map) -> Vec<(String, Option<String>)> {
+    let channel = |item: &Map| Some((item.text("channel")?.to_owned(), item.text("url").map(str::to_owned)));
+    contract.maps("support").filter_map(channel).collect()
+}
