@@ -84,9 +84,37 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
+impl Comparison {
+    /// The operator that holds exactly where this one does not (and neither holds of NULL).
+    #[must_use]
+    pub fn negated(self) -> Self {
+        match self {
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+            Self::Less => Self::GreaterOrEqual,
+            Self::LessOrEqual => Self::Greater,
+            Self::Greater => Self::LessOrEqual,
+            Self::GreaterOrEqual => Self::Less,
+        }
+    }
+
+    /// The operator that says the same with its operands exchanged.
+    #[must_use]
+    pub fn flipped(self) -> Self {
+        match self {
+            Self::Equal => Self::Equal,
+            Self::NotEqual => Self::NotEqual,
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+        }
+    }
+}
+
 /// A literal of a policy, or a principal's attribute that took its place. Lowering scales it exactly to the
 /// column's type: floor or ceiling as the operator needs, never rounding into another answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Literal {
     /// Cedar `String`.
     Text(String),
@@ -110,6 +138,42 @@ pub enum PatternElement {
 }
 
 impl RowFilter {
+    /// All of `parts` hold; flattened, with [`Self::All`] and [`Self::Nothing`] folded away.
+    pub fn all_of(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut kept = Vec::new();
+        for part in parts {
+            match part {
+                Self::All => {}
+                Self::Nothing => return Self::Nothing,
+                Self::And(inner) => kept.extend(inner),
+                other => kept.push(other),
+            }
+        }
+        match kept.len() {
+            0 => Self::All,
+            1 => kept.swap_remove(0),
+            _ => Self::And(kept),
+        }
+    }
+
+    /// At least one of `parts` holds; flattened, with [`Self::All`] and [`Self::Nothing`] folded away.
+    pub fn any_of(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut kept = Vec::new();
+        for part in parts {
+            match part {
+                Self::Nothing => {}
+                Self::All => return Self::All,
+                Self::Or(inner) => kept.extend(inner),
+                other => kept.push(other),
+            }
+        }
+        match kept.len() {
+            0 => Self::Nothing,
+            1 => kept.swap_remove(0),
+            _ => Self::Or(kept),
+        }
+    }
+
     /// Every column the filter looks at.
     pub fn columns(&self) -> std::collections::BTreeSet<&str> {
         let mut found = std::collections::BTreeSet::new();

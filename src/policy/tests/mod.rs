@@ -1,0 +1,7 @@
+//! The policy layer as its callers see it: sources in, decisions out.
+
+mod decisions;
+mod fixtures;
+mod masks;
+mod refusals;
+mod residuals;
