@@ -1,0 +1,369 @@
+//! Meshes in temporary folders: what is read, what is refused, what names resolve to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tempfile::TempDir;
+
+use super::{Domain, Mesh, MeshConfig, WatchConfig, Watcher, load_domain};
+use crate::fault::Fault;
+use crate::product::Address;
+
+/// A mesh in a folder of its own.
+struct Place(TempDir);
+
+impl Place {
+    /// Governance, and one domain `sales` with one product `orders`.
+    fn new() -> Self {
+        let place = Self(TempDir::new().unwrap());
+        place.write("governance/principals.toml", "");
+        place.write("domains/sales/domain.toml", "owner = \"Sales\"\n");
+        place.write(
+            "domains/sales/products/orders.odcs.yaml",
+            contract("orders", "1.0.0", "active", &["orders"], false),
+        );
+        place
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, path: &str, text: impl AsRef<[u8]>) -> &Self {
+        let file = self.path().join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+        self
+    }
+
+    fn version(&self, product: &str, version: &str, status: &str, default: bool) -> &Self {
+        let file = format!("domains/sales/products/{product}-{version}.odcs.yaml");
+        self.write(&file, contract(product, version, status, &[product], default))
+    }
+
+    fn config(&self) -> MeshConfig {
+        MeshConfig { roots: vec![self.path().to_string_lossy().into_owned()], ..MeshConfig::default() }
+    }
+
+    fn load(&self) -> Result<Mesh, Vec<Fault>> {
+        Mesh::load(&self.config())
+    }
+
+    /// The faults of the mesh, as `file:line: reason` with files below the root.
+    fn faults(&self) -> Vec<String> {
+        shown(self.path(), self.load().err().unwrap_or_default())
+    }
+}
+
+fn shown(root: &Path, faults: Vec<Fault>) -> Vec<String> {
+    let root = format!("{}/", root.display());
+    faults.into_iter().map(|fault| Fault { hint: None, ..fault }.to_string().replace(&root, "")).collect()
+}
+
+fn contract(product: &str, version: &str, status: &str, datasets: &[&str], default: bool) -> String {
+    let tables: String = datasets
+        .iter()
+        .map(|name| {
+            format!("  - name: {name}\n    properties:\n      - {{name: id, logicalType: integer, required: true}}\n")
+        })
+        .collect();
+    format!(
+        "apiVersion: v3.2.0\nkind: DataContract\nid: {product}\nversion: {version}\nstatus: {status}\ndomain: sales\n\
+         dataProduct: {product}\nservers: [{{server: s, type: local, path: 'data/{{model}}', format: parquet}}]\n\
+         customProperties: [{{property: airside.defaultVersion, value: {default}}}]\nschema:\n{tables}"
+    )
+}
+
+#[test]
+fn a_mesh_is_read_from_a_root() {
+    let mesh = Place::new().load().unwrap();
+    let sales: &Domain = &mesh.domains()["sales"];
+    assert_eq!((mesh.name(), sales.owner.as_str(), sales.products.len()), ("mesh", "Sales", 1));
+    assert_eq!(sales.products[0].owner, "Sales", "the domain's owner stands in");
+    assert!(sales.data.ends_with("domains/sales"), "contracts read below the domain's folder");
+    assert_eq!(mesh.version().len(), 64);
+}
+
+#[test]
+fn governance_and_domains_may_be_folders_of_their_own() {
+    let place = Place::new();
+    let of = |part: &str| Some(place.path().join(part).to_string_lossy().into_owned());
+    let mut config = MeshConfig { governance: of("governance"), ..MeshConfig::default() };
+    let sales = config.domains.entry("sales".into()).or_default();
+    (sales.root, sales.data) = (of("domains/sales"), Some("s3://bucket/sales/".into()));
+    let mesh = Mesh::load(&config).unwrap();
+    assert_eq!(mesh.domains()["sales"].data, "s3://bucket/sales/");
+    assert_eq!(mesh.version(), place.load().unwrap().version(), "the same files are the same mesh");
+}
+
+#[test]
+fn one_domain_is_read_alone_under_a_governance() {
+    let place = Place::new();
+    place.write("domains/customers/domain.toml", "broken");
+    let mesh = load_domain(&place.path().join("domains/sales"), &place.path().join("governance")).unwrap();
+    assert_eq!(mesh.domains().len(), 1);
+    assert!(load_domain(&place.path().join("domains/sales"), place.path()).is_ok(), "a root holds the bundle");
+    assert!(load_domain(&place.path().join("nowhere"), place.path()).is_err());
+    // What the platform says of others is understood beside them, and what is wrong with others is not reported.
+    place
+        .write("domains/hr/domain.toml", "owner = \"x\"\n")
+        .write(
+            "domains/hr/products/a.odcs.yaml",
+            contract("staff", "1.0.0", "active", &["staff"], false).replace("domain: sales", "domain: hr"),
+        )
+        .write("domains/hr/policies/a.cedar", "nonsense")
+        .write("governance/global.cedar", "forbid (principal, action, resource in Product::\"hr.staff\");");
+    let alone = load_domain(&place.path().join("domains/sales"), place.path());
+    assert_eq!(alone.err(), None);
+}
+
+#[test]
+fn every_fault_of_every_file_is_reported() {
+    let place = Place::new();
+    place
+        .write("domains/sales/products/a.odcs.yaml", "kind: DataContract\n")
+        .write("domains/sales/products/b.odcs.yaml", b"a: \xff")
+        .write("domains/sales/products/c.yaml", "")
+        .write("domains/sales/policies/p.txt.bak", "")
+        .write("domains/sales/policies/bad.cedar", "permit (")
+        .write("domains/Sales/domain.toml", "owner = 1\nteam = \"x\"\n")
+        .write("governance/forbid.ceder", "");
+    let faults = place.faults();
+    for expected in [
+        "domains/Sales/domain.toml:1: `owner` must be text",
+        "domains/Sales/domain.toml:2: `team` is not a key of this file",
+        "domains/Sales: a domain's folder has its name: `Sales` is not a name",
+        "domains/sales/products/a.odcs.yaml:1: a contract lacks `id`",
+        "domains/sales/products/b.odcs.yaml:1: the file is not UTF-8 text",
+        "domains/sales/products/c.yaml: the file would not be read here",
+        "domains/sales/policies/p.txt.bak: the file would not be read here",
+        "governance/forbid.ceder: the file would not be read here",
+    ] {
+        assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{expected}\n{faults:#?}");
+    }
+}
+
+#[test]
+fn a_mesh_needs_exactly_one_governance_and_known_domains() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.governance = Some(place.path().join("governance").to_string_lossy().into_owned());
+    config.domains.entry("slaes".into()).or_default().data = Some("s3://x/".into());
+    let faults = shown(place.path(), Mesh::load(&config).unwrap_err());
+    assert!(faults.iter().any(|fault| fault.contains("there is a second governance")), "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.contains("domain `slaes`, which no root holds")), "{faults:?}");
+    fs::remove_dir_all(place.path().join("governance")).unwrap();
+    assert_eq!(place.faults(), ["governance: the mesh has no governance"]);
+    assert!(Mesh::load(&MeshConfig::default()).is_err(), "no roots, no governance");
+    assert_eq!(
+        Mesh::load(&MeshConfig { roots: vec!["/nowhere".into()], ..MeshConfig::default() }).unwrap_err().len(),
+        1
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn links_stay_in_their_folder() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    place.write("domains/sales/policies/README.md", "");
+    let outside = TempDir::new().unwrap();
+    fs::write(outside.path().join("x.odcs.yaml"), contract("x", "1.0.0", "active", &["x"], false)).unwrap();
+    symlink(outside.path().join("x.odcs.yaml"), place.path().join("domains/sales/products/x.odcs.yaml")).unwrap();
+    symlink(place.path().join("governance/principals.toml"), place.path().join("domains/sales/policies/p.cedar"))
+        .unwrap();
+    assert_eq!(
+        place.faults(),
+        [
+            "domains/sales/policies/p.cedar: the link leads out of its folder",
+            "domains/sales/products/x.odcs.yaml: the link leads out of its folder"
+        ]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn mounted_config_maps_are_read() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    let products = place.path().join("domains/sales/products");
+    place.write(
+        "domains/sales/products/..2024/lines.odcs.yaml",
+        contract("lines", "1.0.0", "active", &["lines"], false),
+    );
+    symlink("..2024", products.join("..data")).unwrap();
+    symlink("..data/lines.odcs.yaml", products.join("lines.odcs.yaml")).unwrap();
+    assert_eq!(place.load().unwrap().domains()["sales"].products.len(), 2);
+}
+
+#[test]
+fn names_mean_one_thing_in_a_domain() {
+    let place = Place::new();
+    place
+        .write("domains/sales/products/b.odcs.yaml", contract("basket", "1.0.0", "active", &["items", "orders"], false))
+        .write("domains/sales/products/c.odcs.yaml", contract("items", "1.0.0", "active", &["pieces"], false))
+        .version("orders", "1.0.0", "active", false);
+    let faults = place.faults();
+    for expected in [
+        "the dataset `items` has the name of another product",
+        "the dataset `orders` is also one of product `basket`",
+        "version 1.0.0 of product `orders` exists twice",
+    ] {
+        assert!(faults.iter().any(|fault| fault.contains(expected)), "{expected}\n{faults:#?}");
+    }
+}
+
+#[test]
+fn of_several_served_versions_one_is_the_default() {
+    let place = Place::new();
+    place.version("orders", "2.0.0", "draft", false).version("orders", "0.9.0", "retired", true);
+    assert!(place.load().is_ok(), "one served version needs no mark");
+    place.version("orders", "2.0.0", "active", false);
+    assert!(place.faults()[0].contains("serves 2 versions, and none is the default"));
+    place.version("orders", "2.0.0", "active", true);
+    assert!(place.load().is_ok());
+    place.version("orders", "2.1.0", "deprecated", true);
+    assert!(place.faults()[0].contains("two default versions, 2.0.0 and 2.1.0"));
+}
+
+#[test]
+fn addresses_resolve_to_one_identity() {
+    let place = Place::new();
+    place
+        .version("orders", "1.2.0", "deprecated", true)
+        .version("orders", "2.0.0", "active", false)
+        .version("orders", "3.0.0", "draft", false)
+        .write("domains/sales/products/clv.odcs.yaml", contract("clv", "1.0.0", "active", &["lifetime"], false))
+        .write(
+            "domains/sales/products/basket.odcs.yaml",
+            contract("basket", "1.0.0", "active", &["items", "prices"], false),
+        );
+    let mesh = place.load().unwrap();
+    let answer = |address: Result<Address, _>| {
+        let address: Address = address.unwrap();
+        mesh.resolve(&address).map(|(product, dataset)| format!("{}@{}/{}", product.id, product.version, dataset.name))
+    };
+    let path = |parts: &[&str]| answer(Address::from_path(parts));
+    let table = |name: &str| answer(Address::from_table("sales", name));
+
+    assert_eq!(path(&["sales", "orders"]).unwrap(), "sales.orders@1.2.0/orders");
+    assert_eq!(path(&["sales", "orders"]), table("orders"));
+    assert_eq!(path(&["sales", "orders@1"]).unwrap(), "sales.orders@1.2.0/orders");
+    assert_eq!(path(&["sales", "orders@1.0"]).unwrap(), "sales.orders@1.0.0/orders");
+    assert_eq!(path(&["sales", "orders@2"]), table("orders_v2"));
+    assert_eq!(table("orders_v2").unwrap(), "sales.orders@2.0.0/orders");
+    assert_eq!(path(&["sales", "basket", "items"]).unwrap(), "sales.basket@1.0.0/items");
+    assert_eq!(table("items"), path(&["sales", "basket", "items"]));
+    assert_eq!(path(&["sales", "clv"]).unwrap(), "sales.clv@1.0.0/lifetime");
+    for nothing in [
+        &["sales", "orders@3"][..],
+        &["sales", "basket"],
+        &["sales", "orders@1.9"],
+        &["other", "orders"],
+        &["sales", "items", "items"],
+        &["sales", "basket", "orders"],
+    ] {
+        assert_eq!(path(nothing), None, "{nothing:?}");
+    }
+    let mut names: Vec<String> =
+        mesh.served().map(|served| format!("{} {}", served.table(), served.product.version)).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "items 1.0.0",
+            "items_v1 1.0.0",
+            "lifetime 1.0.0",
+            "lifetime_v1 1.0.0",
+            "orders 1.2.0",
+            "orders_v1 1.2.0",
+            "orders_v2 2.0.0",
+            "prices 1.0.0",
+            "prices_v1 1.0.0",
+        ]
+    );
+}
+
+#[test]
+fn standards_are_asked_of_served_contracts() {
+    let place = Place::new();
+    place
+        .write("governance/standards.toml", "product = [\"description\", \"owner\"]\ncolumn = [\"classification\"]\n")
+        .version("drafted", "1.0.0", "draft", false);
+    assert_eq!(
+        place.faults()[0],
+        "domains/sales/products/orders.odcs.yaml: column `id` of `orders` lacks the classification that the mesh's standards ask for"
+    );
+    assert!(
+        place
+            .faults()
+            .iter()
+            .any(|fault| fault.contains("governance/standards.toml:1: `owner` cannot be asked of a product"))
+    );
+    assert_eq!(place.faults().len(), 3, "{:?}", place.faults());
+}
+
+#[tokio::test]
+async fn a_root_may_lie_in_an_object_store() {
+    let place = Place::new();
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    for path in ["governance/principals.toml", "domains/sales/domain.toml", "domains/sales/products/orders.odcs.yaml"] {
+        let bytes = fs::read(place.path().join(path)).unwrap();
+        store.put(&format!("team/mesh/{path}").into(), bytes.into()).await.unwrap();
+    }
+    store.put(&"team/mesh/domains/sales/data/x.parquet".into(), vec![0xff].into()).await.unwrap();
+    let config = MeshConfig { roots: vec!["s3://bucket/team/mesh".into()], ..MeshConfig::default() };
+    let mesh = Mesh::load_with(&config, &|_| Ok(Arc::clone(&store))).await.unwrap();
+    assert_eq!(mesh.version(), place.load().unwrap().version());
+    assert_eq!(mesh.domains()["sales"].data, "s3://bucket/team/mesh/domains/sales");
+    let refused = Mesh::load_with(&config, &|_| Err("no credentials".into())).await.unwrap_err();
+    assert_eq!(refused[0].reason, "the root cannot be read: no credentials");
+    assert!(Mesh::load(&config).is_err(), "a folder cannot stand in");
+}
+
+/// Waits until the watcher announces something else than `known`.
+async fn changed(watcher: &Watcher, known: &str) -> String {
+    let mut changes = watcher.changes();
+    let version = tokio::time::timeout(Duration::from_secs(20), changes.wait_for(|version| version != known)).await;
+    version.expect("a change in time").expect("a living watcher").clone()
+}
+
+#[tokio::test]
+async fn changes_are_announced_and_touches_are_not() {
+    let place = Place::new();
+    let options = WatchConfig { quiet: Duration::from_millis(20), poll: Duration::from_secs(3600) };
+    let version = place.load().unwrap().version().to_owned();
+    let watcher = Watcher::start(&place.config(), &version, options).unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    place.write("governance/principals.toml", "").write("domains/sales/data/x.parquet", "data");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(*watcher.changes().borrow(), version, "the same contents are no change");
+    place.version("lines", "1.0.0", "active", false);
+    let second = changed(&watcher, &version).await;
+    assert_eq!(second, place.load().unwrap().version());
+    place.write("domains/new/domain.toml", "owner = \"x\"\n");
+    changed(&watcher, &second).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn swapped_links_are_noticed() {
+    use std::os::unix::fs::symlink;
+    let (first, second, links) = (Place::new(), Place::new(), TempDir::new().unwrap());
+    second.version("lines", "1.0.0", "active", false);
+    let link = links.path().join("current");
+    symlink(first.path(), &link).unwrap();
+    let config = MeshConfig { roots: vec![link.to_string_lossy().into_owned()], ..MeshConfig::default() };
+    let version = Mesh::load(&config).unwrap().version().to_owned();
+    let options = WatchConfig { quiet: Duration::from_millis(20), poll: Duration::from_secs(3600) };
+    let watcher = Watcher::start(&config, &version, options).unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let next: PathBuf = links.path().join("next");
+    symlink(second.path(), &next).unwrap();
+    fs::rename(&next, &link).unwrap();
+    assert_eq!(changed(&watcher, &version).await, second.load().unwrap().version());
+}
