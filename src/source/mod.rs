@@ -1,1 +1,33 @@
-//! (being written)
+//! From a contract's storage server to rows: where the files are, which exactly, whether they keep
+//! what the contract promises, and how DataFusion reads them.
+//!
+//! ```text
+//! Location ──location──▶ place below the domain's root ──listing──▶ exact files ──▶ Snapshot
+//! Snapshot + contract ──dataset──▶ DatasetSource ──(with a Grant)──▶ FileScanConfig or provider
+//! ```
+//!
+//! INVARIANT: a [`DatasetSource`] reads the files of its snapshot and nothing else, in the state the
+//! snapshot saw them: every read says which state it expects, and another state is
+//! [`SourceFault::Changed`], never mixed data.
+//!
+//! Deliberately absent: DataFusion's `ListingTable` (it lists again for each query, merges schemas
+//! and reads whatever it finds), writing, and credentials taken from the environment unasked.
+
+mod adapter;
+mod agreement;
+mod dataset;
+mod error;
+mod footer;
+mod hive;
+mod listing;
+mod location;
+mod pinned;
+mod provider;
+mod snapshot;
+mod statistics;
+mod store;
+
+pub use dataset::DatasetSource;
+pub use error::{SourceError, SourceFault, classify};
+pub use snapshot::{Snapshot, SnapshotFile};
+pub use store::{SourceLimits, StoreConfig, StoreError, Stores, StoresConfig};

@@ -1,0 +1,413 @@
+//! A dataset opened: its files pinned, checked against the contract, ready to be scanned by whoever
+//! holds a [`Grant`].
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::Statistics;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::physical_expr::expressions::Column as ColumnExpr;
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStore;
+
+use super::adapter::ContractAdapters;
+use super::agreement::File;
+use super::error::{SourceError, SourceFault, classify};
+use super::footer::PinnedReaders;
+use super::listing::{Listing, list};
+use super::location::{Root, shown};
+use super::pinned::PinnedStore;
+use super::provider::BaseTable;
+use super::snapshot::{Snapshot, SnapshotFile};
+use super::store::Stores;
+use super::{hive, statistics};
+use crate::policy::Grant;
+use crate::product::{Column, Dataset, Location, Origin, ProductId};
+
+/// A dataset over files, at one snapshot. Cheap to clone.
+///
+/// It stays usable after newer files arrive; [`DatasetSource::refresh`] gives the newer one.
+#[derive(Clone)]
+pub struct DatasetSource {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    origin: Opening,
+    snapshot: Snapshot,
+    store: Arc<PinnedStore>,
+    url: ObjectStoreUrl,
+    readers: Arc<PinnedReaders>,
+    layout: Layout,
+    files: Vec<PartitionedFile>,
+    statistics: Statistics,
+}
+
+/// What a dataset is opened from, kept for opening it again.
+#[derive(Clone)]
+struct Opening {
+    stores: Stores,
+    data_root: String,
+    product: ProductId,
+    dataset: Arc<Dataset>,
+}
+
+/// Where the contract's columns are in the scan's table: columns of the files first, then those of the
+/// folders' names, each in the contract's order.
+#[derive(Clone)]
+struct Layout {
+    table: TableSchema,
+    /// The table's schema under the contract's names.
+    named: SchemaRef,
+    raw_index: Vec<usize>,
+}
+
+impl DatasetSource {
+    /// Lists the dataset's files below `data_root` (a folder or an object store URL), reads every footer and
+    /// checks it against the contract.
+    ///
+    /// # Errors
+    /// [`SourceError`], whose text tells the owner which file breaks which promise.
+    pub async fn open(
+        stores: &Stores,
+        data_root: &str,
+        product: &ProductId,
+        dataset: &Arc<Dataset>,
+    ) -> Result<Self, SourceError> {
+        let origin = Opening {
+            stores: stores.clone(),
+            data_root: data_root.to_owned(),
+            product: product.clone(),
+            dataset: Arc::clone(dataset),
+        };
+        let found = origin.look().await?;
+        Self::check(origin, found).await
+    }
+
+    async fn check(origin: Opening, found: Found) -> Result<Self, SourceError> {
+        let Found { snapshot, root, store } = found;
+        let store = Arc::new(PinnedStore::new(&root, &snapshot, store));
+        let (layout, file_columns, partition_columns) = Layout::of(&origin.dataset, &snapshot)?;
+        let table_fields: Vec<Field> = layout.table.file_schema().fields().iter().map(|f| f.as_ref().clone()).collect();
+        let check = Arc::new(FileCheck { file_columns, partition_columns, table_fields });
+        let files: Vec<PartitionedFile> = futures::stream::iter(snapshot.files().to_vec())
+            .map(|file| {
+                let (check, store, footers) = (Arc::clone(&check), Arc::clone(&store), origin.stores.footers().clone());
+                let name = file.meta.location.to_string();
+                // A task of its own: footers decode in parallel, and a decoder that panics fails one file.
+                let task = tokio::spawn(async move {
+                    let footer = footers.get(&store, &file.meta).await;
+                    let footer = footer.map_err(|error| check.unreadable(&file, error))?;
+                    check.file(&file, &footer)
+                });
+                async move {
+                    let failed = |_| SourceError::Damaged { file: name, reason: "its footer cannot be decoded".into() };
+                    task.await.map_err(failed)?
+                }
+            })
+            .buffered(origin.stores.limits().concurrent_footers.max(1))
+            .try_collect()
+            .await?;
+        let files = share_schemas(files);
+        let each = files.iter().filter_map(|file| file.statistics.as_deref());
+        let statistics = Statistics::try_merge_iter(each, layout.table.table_schema())?;
+        let url = ObjectStoreUrl::parse(format!("airside://{}", snapshot.id()))?;
+        let readers = Arc::new(PinnedReaders { store: Arc::clone(&store), footers: origin.stores.footers().clone() });
+        Ok(Self { inner: Arc::new(Inner { origin, snapshot, store, url, readers, layout, files, statistics }) })
+    }
+
+    /// The exact files this source reads.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.inner.snapshot
+    }
+
+    /// The dataset as its contract describes it.
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        &self.inner.origin.dataset
+    }
+
+    /// The product the dataset belongs to.
+    pub fn product(&self) -> &ProductId {
+        &self.inner.origin.product
+    }
+
+    /// The domain's data root it was opened below, as given.
+    pub fn data_root(&self) -> &str {
+        &self.inner.origin.data_root
+    }
+
+    /// Whether a read has met a file that is not the snapshot's any more. Reading goes on failing until
+    /// the source is refreshed.
+    pub fn has_changed(&self) -> bool {
+        self.inner.store.has_changed()
+    }
+
+    /// Lists again and says whether the same files lie there in the same state.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the files cannot be listed.
+    pub async fn is_current(&self) -> Result<bool, SourceError> {
+        let Found { snapshot, .. } = self.inner.origin.look().await?;
+        Ok(snapshot.id() == self.inner.snapshot.id() && !self.has_changed())
+    }
+
+    /// Lists again and, if anything changed, opens the new snapshot. Footers of files that stayed are not
+    /// read again while they are cached.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the new files cannot be listed or do not keep the contract; this source stays
+    /// usable as long as its own files are there.
+    pub async fn refresh(&self) -> Result<Option<Self>, SourceError> {
+        let found = self.inner.origin.look().await?;
+        if found.snapshot.id() == self.inner.snapshot.id() && !self.has_changed() {
+            return Ok(None);
+        }
+        Self::check(self.inner.origin.clone(), found).await.map(Some)
+    }
+
+    /// The store to register for scans of this source, under a URL that no other snapshot has. It knows the
+    /// snapshot's files only.
+    pub fn store(&self) -> (ObjectStoreUrl, Arc<dyn ObjectStore>) {
+        (self.inner.url.clone(), Arc::clone(&self.inner.store) as Arc<dyn ObjectStore>)
+    }
+
+    /// The schema of [`DatasetSource::file_scan`]: all columns of the contract with the contract's types,
+    /// under their *physical* names; columns of the files first, then those of the folders' names.
+    pub fn raw_schema(&self) -> &SchemaRef {
+        self.inner.layout.table.table_schema()
+    }
+
+    /// Where the contract's column `column_index` is in [`DatasetSource::raw_schema`]; none beyond its end.
+    pub fn raw_index(&self, column_index: usize) -> Option<usize> {
+        self.inner.layout.raw_index.get(column_index).copied()
+    }
+
+    /// The contract's column `column_index` as an expression over [`DatasetSource::raw_schema`].
+    pub fn raw_column(&self, column_index: usize) -> Option<ColumnExpr> {
+        let index = self.raw_index(column_index)?;
+        Some(ColumnExpr::new(self.raw_schema().field(index).name(), index))
+    }
+
+    /// The scan of every row and column, without predicate or projection, in at most `partitions` file
+    /// groups. What the grant hides is hidden by whoever wraps the scan: it must not reach a plan bare.
+    ///
+    /// # Errors
+    /// [`SourceError::WrongGrant`] for a grant of another dataset.
+    pub fn file_scan(&self, grant: &Grant, partitions: usize) -> Result<FileScanConfig, SourceError> {
+        self.admit(grant)?;
+        Ok(self.scan_of(self.inner.files.clone(), self.inner.statistics.clone(), partitions).build())
+    }
+
+    /// The dataset as a plain table, with DataFusion's full optimisation: for a grant that hides nothing.
+    ///
+    /// # Errors
+    /// [`SourceError::WrongGrant`] for a grant of another dataset, or one that hides anything.
+    pub fn provider(&self, grant: &Grant) -> Result<Arc<dyn TableProvider>, SourceError> {
+        self.admit(grant)?;
+        if !grant.is_unrestricted() {
+            return Err(self.wrong_grant());
+        }
+        Ok(Arc::new(BaseTable::new(self.clone())))
+    }
+
+    fn admit(&self, grant: &Grant) -> Result<(), SourceError> {
+        let same = Arc::ptr_eq(grant.dataset(), self.dataset()) || **grant.dataset() == **self.dataset();
+        if same && grant.product().id == *self.product() { Ok(()) } else { Err(self.wrong_grant()) }
+    }
+
+    fn wrong_grant(&self) -> SourceError {
+        SourceError::WrongGrant { dataset: self.dataset().name.to_string() }
+    }
+
+    pub(super) fn files(&self) -> &[PartitionedFile] {
+        &self.inner.files
+    }
+
+    /// [`DatasetSource::raw_schema`] under the contract's names.
+    pub(super) fn named_schema(&self) -> &SchemaRef {
+        &self.inner.layout.named
+    }
+
+    pub(super) fn statistics(&self) -> &Statistics {
+        &self.inner.statistics
+    }
+
+    pub(super) fn scan_of(
+        &self,
+        files: Vec<PartitionedFile>,
+        statistics: Statistics,
+        partitions: usize,
+    ) -> FileScanConfigBuilder {
+        let source = ParquetSource::new(self.inner.layout.table.clone())
+            .with_parquet_file_reader_factory(Arc::clone(&self.inner.readers) as _)
+            .with_enable_page_index(true)
+            .with_bloom_filter_on_read(true)
+            .with_pushdown_filters(true);
+        FileScanConfigBuilder::new(self.inner.url.clone(), Arc::new(source))
+            .with_file_groups(FileGroup::new(files).split_files(partitions.max(1)))
+            .with_statistics(statistics)
+            .with_expr_adapter(Some(Arc::new(ContractAdapters)))
+    }
+}
+
+/// What lies at a dataset's location.
+struct Found {
+    snapshot: Snapshot,
+    /// The store's origin or the domain's folder.
+    root: String,
+    store: Option<Arc<dyn ObjectStore>>,
+}
+
+impl Opening {
+    /// The files that lie there now.
+    async fn look(&self) -> Result<Found, SourceError> {
+        let Origin::Files(Location { url: location, .. }) = &self.dataset.origin else {
+            let reason = "it is derived from other datasets".to_owned();
+            return Err(SourceError::Contract { dataset: self.dataset.name.to_string(), reason });
+        };
+        let data_root = self.data_root.clone();
+        let root = tokio::task::spawn_blocking(move || Root::parse(&data_root)).await;
+        let root = root
+            .map_err(|error| SourceError::io(&self.data_root, error))?
+            .map_err(|source| SourceError::Location { location: shown(&self.data_root), source })?;
+        let place =
+            root.resolve(location).map_err(|source| SourceError::Location { location: shown(location), source })?;
+        let store = match &root {
+            Root::Remote { origin, .. } => Some(self.stores.open(origin)?),
+            Root::Local { .. } => None,
+        };
+        let listing = Listing { location, place: &place, max_files: self.stores.limits().max_files };
+        let files = list(listing, &root, store.as_deref()).await?;
+        let root = root.name();
+        Ok(Found { snapshot: Snapshot::new(&root, files), root, store })
+    }
+}
+
+impl Layout {
+    /// Which columns come from files and which from folders' names. A key counts where every file's path has
+    /// it, and then wins over a column of that name in the files, as with other engines.
+    fn of(dataset: &Dataset, snapshot: &Snapshot) -> Result<(Self, Vec<Column>, Vec<Column>), SourceError> {
+        let refuse = |reason| SourceError::Contract { dataset: dataset.name.to_string(), reason };
+        let mut names = HashSet::new();
+        for column in &dataset.columns {
+            if !names.insert(&column.physical_name) {
+                return Err(refuse(format!("two columns have the physical name `{}`", column.physical_name)));
+            }
+        }
+        let mut files = Vec::new();
+        let mut folders = Vec::new();
+        for (index, column) in dataset.columns.iter().enumerate() {
+            let has_key = |file: &&SnapshotFile| file.keys.iter().any(|key| key.key == column.physical_name);
+            let with = snapshot.files().iter().filter(has_key).count();
+            if with == 0 {
+                files.push((index, column));
+            } else if with == snapshot.files().len() {
+                folders.push((index, column));
+            } else {
+                let column = &column.physical_name;
+                return Err(refuse(format!("some files lie in a folder `{column}=…` and others do not")));
+            }
+        }
+        if files.is_empty() {
+            return Err(refuse("every column is a partition key".into()));
+        }
+        let fields = |columns: &[(usize, &Column)]| -> Vec<FieldRef> {
+            let field = |column: &Column| Field::new(&column.physical_name, column.data_type.clone(), column.nullable);
+            columns.iter().map(|(_, column)| Arc::new(field(column))).collect()
+        };
+        let table = TableSchema::builder(Arc::new(Schema::new(fields(&files))))
+            .with_table_partition_cols(fields(&folders))
+            .build();
+        let mut raw_index = vec![0; dataset.columns.len()];
+        for (raw, (index, _)) in files.iter().chain(&folders).enumerate() {
+            raw_index[*index] = raw;
+        }
+        let named = files.iter().chain(&folders).map(|(_, column)| column.field()).collect::<Vec<_>>();
+        let columns = |of: Vec<(usize, &Column)>| of.into_iter().map(|(_, column)| column.clone()).collect();
+        Ok((Self { table, named: Arc::new(Schema::new(named)), raw_index }, columns(files), columns(folders)))
+    }
+}
+
+/// What each file is checked against.
+struct FileCheck {
+    file_columns: Vec<Column>,
+    partition_columns: Vec<Column>,
+    table_fields: Vec<Field>,
+}
+
+impl FileCheck {
+    fn file(
+        &self,
+        file: &SnapshotFile,
+        footer: &Arc<datafusion::parquet::file::metadata::ParquetMetaData>,
+    ) -> Result<PartitionedFile, SourceError> {
+        let name = file.meta.location.as_ref();
+        let columns: Vec<&Column> = self.file_columns.iter().collect();
+        let read_schema = File { name, footer }.agree(&columns)?;
+        let values = self
+            .partition_columns
+            .iter()
+            .map(|column| {
+                let disagrees = |reason: String| SourceError::Disagrees {
+                    file: name.to_owned(),
+                    column: column.physical_name.clone(),
+                    reason,
+                };
+                let key = file.keys.iter().find(|key| key.key == column.physical_name);
+                let value = key.and_then(|key| key.value.as_deref());
+                if value.is_none() && !column.nullable {
+                    return Err(disagrees("is NULL in the folder's name, though the contract requires a value".into()));
+                }
+                hive::typed(value, &column.data_type).map_err(disagrees)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let fields: Vec<&Field> = self.table_fields.iter().collect();
+        let statistics = statistics::of_file(footer, &read_schema, &fields, &values);
+        let mut found = PartitionedFile::new_from_meta(file.meta.clone())
+            .with_partition_values(values)
+            .with_arrow_schema(read_schema);
+        // Not `with_statistics`, which takes every partition value for present.
+        found.statistics = Some(Arc::new(statistics));
+        Ok(found)
+    }
+
+    fn unreadable(&self, file: &SnapshotFile, error: datafusion::parquet::errors::ParquetError) -> SourceError {
+        let name = file.meta.location.to_string();
+        match classify(&error) {
+            Some(SourceFault::Changed) => SourceError::Changed { file: name },
+            Some(SourceFault::Unavailable) => SourceError::io(name, error),
+            Some(SourceFault::Damaged) | None => SourceError::Damaged { file: name, reason: error.to_string() },
+        }
+    }
+}
+
+/// Most files of a dataset have one schema: hold it once.
+fn share_schemas(files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+    let mut last: Option<SchemaRef> = None;
+    files
+        .into_iter()
+        .map(|mut file| {
+            match (&last, &file.arrow_schema) {
+                (Some(shared), Some(own)) if shared == own => file.arrow_schema = Some(Arc::clone(shared)),
+                _ => last.clone_from(&file.arrow_schema),
+            }
+            file
+        })
+        .collect()
+}
+
+/// The dataset and the snapshot's digest: plans are printed, paths are not.
+impl fmt::Debug for DatasetSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatasetSource({}, {})", self.dataset().name, self.snapshot().id())
+    }
+}
+
+#[cfg(test)]
+mod tests;
