@@ -1,1 +1,39 @@
-//! (being written)
+//! The engine: a statement and the grants it needs, turned into a stream of record batches.
+//!
+//! ```text
+//! SQL text ──Statement::parse──▶ Statement        (one query, allow-listed, within its limits)
+//! Statement + GovernedTables ──Engine::plan──▶ GovernedPlan   (only a Grant yields a scan)
+//! GovernedPlan ──Engine::execute──▶ RecordStream  (bounded memory and time, compacted batches)
+//! ```
+//!
+//! Nothing here decides who may read what: the grants in [`GovernedTable`] say it, and the governed scan
+//! enforces it below everything a statement can express. Nothing here speaks to clients either, but the
+//! messages of [`QueryError`] are theirs to read: they name nothing that is hidden.
+
+mod engine;
+mod error;
+mod execute;
+#[cfg(test)]
+mod fixture;
+mod functions;
+mod governed_scan;
+mod interrupt;
+mod limits;
+mod planning;
+mod session;
+mod statement;
+mod table;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Engine, EngineConfig, EngineError};
+pub use error::{QueryError, QueryErrorKind};
+pub use execute::RecordStream;
+pub use governed_scan::MaskKey;
+pub use limits::Limits;
+pub use planning::{Description, GovernedPlan};
+pub use statement::{Statement, TableName};
+pub use table::{FileRows, GovernedTable, Rows};
+pub use wire::wire_schema;

@@ -1,0 +1,214 @@
+//! The engine: threads, memory and time for queries, apart from everything that talks to clients.
+//!
+//! A query on the runtime that accepts connections starves it, so queries have a runtime of their own.
+//! Planning is synchronous and cannot be interrupted (constants are folded in it), so it has a bounded set of
+//! threads: a caller is released on time, while the thread keeps its permit until it is really done.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use datafusion::common::ScalarValue;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use serde::Deserialize;
+use thiserror::Error;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
+
+use super::planning::Planner;
+use super::session::Sessions;
+use super::{Description, GovernedPlan, GovernedTable, MaskKey, QueryError, QueryErrorKind, RecordStream, Statement};
+
+/// What queries may use, all of them together where nothing else is said.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineConfig {
+    /// Bytes of memory for what operators gather: sorts, joins, aggregates. Beyond it they spill or fail.
+    pub memory_limit: usize,
+    /// Bytes of disk for what they spill.
+    pub spill_limit: u64,
+    /// Where they spill; the system's temporary folder unless given.
+    pub spill_dir: Option<PathBuf>,
+    /// Threads that run queries, and partitions that one query is cut into.
+    pub threads: usize,
+    /// Statements planned at the same time.
+    pub planning_threads: usize,
+    /// How long one statement may be planned.
+    pub planning_timeout_seconds: u64,
+    /// How long one query may run, its readers' slowness included.
+    pub query_timeout_seconds: u64,
+    /// Queries that run at the same time; more wait for their turn.
+    pub max_concurrent_queries: usize,
+    /// Rows of one batch.
+    pub batch_size: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            memory_limit: 2 << 30,
+            spill_limit: 20 << 30,
+            spill_dir: None,
+            threads,
+            planning_threads: threads.max(2),
+            planning_timeout_seconds: 10,
+            query_timeout_seconds: 600,
+            max_concurrent_queries: 64,
+            batch_size: 8192,
+        }
+    }
+}
+
+/// Why an engine cannot start.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// No threads.
+    #[error("cannot start the threads of queries")]
+    Threads(#[source] std::io::Error),
+    /// No memory or spill space.
+    #[error("cannot set up the memory and spill space of queries")]
+    Resources(#[source] Box<datafusion::error::DataFusionError>),
+}
+
+/// Plans and runs statements.
+pub struct Engine {
+    sessions: Arc<Sessions>,
+    /// Taken when the engine goes, so that it never waits for its threads.
+    runtime: Option<Runtime>,
+    handle: Handle,
+    planning: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
+    planning_timeout: Duration,
+    query_timeout: Duration,
+}
+
+/// The stack of a thread that plans: DataFusion recurses over statements, which `Limits` bounds.
+const STACK: usize = 8 << 20;
+
+impl Engine {
+    /// Starts an engine; `key` is that of the `hmac` mask.
+    ///
+    /// # Errors
+    /// When threads or spill space cannot be had.
+    pub fn new(config: &EngineConfig, key: MaskKey) -> Result<Self, EngineError> {
+        let planning_threads = config.planning_threads.max(1);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(config.threads.max(1))
+            .thread_name("airside-query")
+            .thread_stack_size(STACK)
+            .enable_all()
+            .build()
+            .map_err(EngineError::Threads)?;
+        let mode = match &config.spill_dir {
+            Some(dir) => DiskManagerMode::Directories(vec![dir.clone()]),
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(config.spill_limit);
+        let shared = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(config.memory_limit)))
+            .with_disk_manager_builder(disk)
+            .build()
+            .map_err(|error| EngineError::Resources(Box::new(error)))?;
+        Ok(Self {
+            sessions: Arc::new(Sessions::new(config, key, &shared)),
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+            planning: Arc::new(Semaphore::new(planning_threads)),
+            slots: Arc::new(Semaphore::new(config.max_concurrent_queries.max(1))),
+            planning_timeout: Duration::from_secs(config.planning_timeout_seconds),
+            query_timeout: Duration::from_secs(config.query_timeout_seconds),
+        })
+    }
+
+    /// What a statement answers and asks for: for prepared statements and schemas.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub async fn describe(
+        &self,
+        mesh: &str,
+        statement: &Statement,
+        tables: Vec<GovernedTable>,
+    ) -> Result<Description, QueryError> {
+        self.on_planning_thread(mesh, statement, tables, |planner, handle| handle.block_on(planner.describe())).await
+    }
+
+    /// Plans a statement over `tables`, which must hold every table it names; `mesh` is the catalog's name.
+    ///
+    /// # Errors
+    /// `UnknownTable` and `UnknownColumn` for names that are not there, `Invalid` for types and arguments that
+    /// do not fit, `Deadline` when planning takes too long, `ResourcesExhausted` when no planning thread gets
+    /// free in that time.
+    pub async fn plan(
+        &self,
+        mesh: &str,
+        statement: &Statement,
+        tables: Vec<GovernedTable>,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<GovernedPlan, QueryError> {
+        self.on_planning_thread(mesh, statement, tables, |planner, handle| handle.block_on(planner.plan(parameters)))
+            .await
+    }
+
+    /// Runs a plan. To be called within a tokio runtime; the query itself runs on the engine's.
+    ///
+    /// # Errors
+    /// `Deadline` when a grant of the plan has ended; whatever fails later, fails in the stream.
+    pub fn execute(&self, plan: GovernedPlan) -> Result<RecordStream, QueryError> {
+        let left = match plan.valid_until() {
+            None => self.query_timeout,
+            Some(end) => match (end - Utc::now()).to_std() {
+                Ok(left) => left.min(self.query_timeout),
+                Err(_) => return Err(QueryError::new(QueryErrorKind::Deadline, "the grant has ended: ask again")),
+            },
+        };
+        let deadline = tokio::time::Instant::now() + left;
+        Ok(RecordStream::start(plan, deadline, Arc::clone(&self.slots), &self.handle))
+    }
+
+    async fn on_planning_thread<T: Send + 'static>(
+        &self,
+        mesh: &str,
+        statement: &Statement,
+        tables: Vec<GovernedTable>,
+        work: impl FnOnce(Planner, Handle) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let deadline = Instant::now() + self.planning_timeout;
+        let acquired = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.planning).acquire_owned()).await;
+        let Ok(Ok(permit)) = acquired else {
+            return Err(QueryError::new(QueryErrorKind::ResourcesExhausted, "too many statements are being planned"));
+        };
+        let (sessions, handle) = (Arc::clone(&self.sessions), self.handle.clone());
+        let (mesh, statement) = (mesh.to_owned(), statement.clone());
+        let thread = self.handle.spawn_blocking(move || {
+            // INVARIANT: the permit goes when the thread is done, not when the caller leaves.
+            let _permit = permit;
+            let planner = Planner::new(&sessions, &mesh, statement, &tables, deadline)?;
+            work(planner, handle)
+        });
+        match tokio::time::timeout_at(deadline.into(), thread).await {
+            Ok(Ok(planned)) => planned,
+            Ok(Err(failed)) if failed.is_panic() => Err(QueryError::internal(&"planning panicked")),
+            Ok(Err(_)) => Err(QueryError::cancelled()),
+            Err(_) => Err(QueryError::deadline()),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}

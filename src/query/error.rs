@@ -1,0 +1,316 @@
+//! What can go wrong between a statement and its rows, told twice: to the caller without a word about
+//! anything hidden, and to the operator in full, joined by an error id.
+//!
+//! INVARIANT: a caller's message is a constant, or repeats the caller's own words. DataFusion's texts
+//! list valid columns, suggest names, print cell values and paths, so none of them passes through
+//! except the parser's, which sees only the statement.
+
+use std::fmt;
+
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
+use uuid::Uuid;
+
+use crate::source::{self, SourceFault};
+
+/// The kinds of failure; the transport gives each its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QueryErrorKind {
+    /// The text is not SQL.
+    Syntax,
+    /// It is SQL, but not of the part that is served.
+    Unsupported,
+    /// It names a table that does not exist for this principal.
+    UnknownTable,
+    /// It names a column that does not exist for this principal.
+    UnknownColumn,
+    /// Types, functions, arguments or parameters do not fit.
+    Invalid,
+    /// The statement is larger or deeper than permitted.
+    Limit,
+    /// Time ran out.
+    Deadline,
+    /// Nobody waits for the answer any more.
+    Cancelled,
+    /// Memory, spill space or planning threads ran out.
+    ResourcesExhausted,
+    /// The files are not those of the snapshot any more.
+    SourceChanged,
+    /// The files cannot be read.
+    SourceUnavailable,
+    /// A value could not be computed: division by zero, a failing cast, overflow.
+    Execution,
+    /// A fault of ours.
+    Internal,
+}
+
+/// A failed query. Its `Display` is for the caller.
+#[derive(Clone)]
+pub struct QueryError {
+    kind: QueryErrorKind,
+    message: String,
+    id: Uuid,
+}
+
+impl QueryError {
+    /// A failure whose message says it all; nothing is logged.
+    pub(crate) fn new(kind: QueryErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), id: Uuid::now_v7() }
+    }
+
+    /// A failure whose `detail` is only for the operator's log.
+    pub(crate) fn logged(kind: QueryErrorKind, message: impl Into<String>, detail: &dyn fmt::Display) -> Self {
+        let error = Self::new(kind, message);
+        match kind {
+            QueryErrorKind::Internal => tracing::error!(error_id = %error.id, %detail, "query failed"),
+            QueryErrorKind::SourceChanged | QueryErrorKind::SourceUnavailable => {
+                tracing::warn!(error_id = %error.id, %detail, "query failed");
+            }
+            // The caller's own mistakes; their texts hold literals of statements, which are data.
+            _ => tracing::debug!(error_id = %error.id, %detail, "query failed"),
+        }
+        error
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> QueryErrorKind {
+        self.kind
+    }
+
+    /// What the caller may read.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What joins the caller's message with the operator's log.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    pub(crate) fn unsupported(what: impl fmt::Display) -> Self {
+        Self::new(QueryErrorKind::Unsupported, format!("{what} is not supported"))
+    }
+
+    pub(crate) fn limit(message: impl Into<String>) -> Self {
+        Self::new(QueryErrorKind::Limit, message)
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(QueryErrorKind::Invalid, message)
+    }
+
+    pub(crate) fn unknown_table(name: impl fmt::Display) -> Self {
+        Self::new(QueryErrorKind::UnknownTable, format!("table `{}` not found", excerpt(&name.to_string())))
+    }
+
+    pub(crate) fn deadline() -> Self {
+        Self::new(QueryErrorKind::Deadline, "the query took longer than permitted")
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Self::new(QueryErrorKind::Cancelled, "the query was cancelled")
+    }
+
+    pub(crate) fn internal(detail: &dyn fmt::Display) -> Self {
+        Self::logged(QueryErrorKind::Internal, "internal error", detail)
+    }
+
+    /// What DataFusion says, with everything taken out that is not the caller's own.
+    pub(crate) fn from_datafusion(error: &DataFusionError, phase: Phase) -> Self {
+        Self::from_datafusion_as(error, phase, |_| None)
+    }
+
+    /// The same, but told as `instead` has it for its kind.
+    pub(crate) fn from_datafusion_as(
+        error: &DataFusionError,
+        phase: Phase,
+        instead: impl FnOnce(QueryErrorKind) -> Option<(QueryErrorKind, String)>,
+    ) -> Self {
+        if let Some(own) = carried(error) {
+            return match instead(own.kind) {
+                // It has been logged under its id.
+                Some((kind, message)) => Self { kind, message, id: own.id },
+                None => own.clone(),
+            };
+        }
+        let (kind, message) = match source::classify(error) {
+            Some(SourceFault::Changed) => {
+                (QueryErrorKind::SourceChanged, "the data changed while it was read: ask again".to_owned())
+            }
+            Some(SourceFault::Unavailable | SourceFault::Damaged) => {
+                (QueryErrorKind::SourceUnavailable, "the data cannot be read at the moment".to_owned())
+            }
+            None => tell(error.find_root(), phase),
+        };
+        let (kind, message) = instead(kind).unwrap_or((kind, message));
+        Self::logged(kind, message, error)
+    }
+}
+
+/// When an error arose: what the same DataFusion error means depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Before any row was read.
+    Planning,
+    /// While rows were read.
+    Execution,
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (error id {})", self.message, self.id)
+    }
+}
+
+impl fmt::Debug for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind)
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+/// Lets an error of ours travel through DataFusion and come out whole.
+impl From<QueryError> for DataFusionError {
+    fn from(error: QueryError) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
+/// A `QueryError` inside `error`, wherever DataFusion or Arrow wrapped it.
+fn carried(error: &DataFusionError) -> Option<&QueryError> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = next {
+        if let Some(own) = current.downcast_ref::<QueryError>() {
+            return Some(own);
+        }
+        if let Some(DataFusionError::External(inner)) = current.downcast_ref::<DataFusionError>()
+            && let Some(own) = inner.downcast_ref::<QueryError>()
+        {
+            return Some(own);
+        }
+        if let Some(DataFusionError::Shared(inner)) = current.downcast_ref::<DataFusionError>() {
+            return carried(inner);
+        }
+        if let Some(DataFusionError::Collection(inner)) = current.downcast_ref::<DataFusionError>() {
+            return inner.iter().find_map(carried);
+        }
+        next = current.source();
+    }
+    None
+}
+
+const TYPES_DO_NOT_FIT: &str = "the statement is not valid: types, functions or arguments do not fit";
+const VALUE_FAILED: &str = "a value could not be computed: division by zero, overflow or a value that cannot be cast";
+
+fn tell(error: &DataFusionError, phase: Phase) -> (QueryErrorKind, String) {
+    use QueryErrorKind as Kind;
+    match error {
+        DataFusionError::SQL(error, _) => (Kind::Syntax, syntax_message(error)),
+        DataFusionError::SchemaError(error, _) => schema_message(error),
+        DataFusionError::Plan(detail) => (Kind::Invalid, plan_message(detail)),
+        DataFusionError::NotImplemented(_) => (Kind::Unsupported, "this statement is not supported".into()),
+        DataFusionError::ResourcesExhausted(_) => {
+            (Kind::ResourcesExhausted, "the query needs more memory than permitted".into())
+        }
+        DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => (Kind::Execution, VALUE_FAILED.into()),
+        DataFusionError::External(error) if error.to_string().contains("regex parse error") => {
+            (Kind::Invalid, "a pattern is no regular expression".into())
+        }
+        DataFusionError::Configuration(_) if phase == Phase::Planning => (Kind::Invalid, TYPES_DO_NOT_FIT.into()),
+        DataFusionError::ExecutionJoin(error) if error.is_cancelled() => {
+            (Kind::Cancelled, "the query was cancelled".into())
+        }
+        _ => (Kind::Internal, "internal error".into()),
+    }
+}
+
+/// The parser has seen nothing but the caller's text, so its words may go back, shortened.
+pub(crate) fn syntax_message(error: &ParserError) -> String {
+    match error {
+        ParserError::TokenizerError(detail) | ParserError::ParserError(detail) => {
+            format!("syntax error: {}", excerpt(detail))
+        }
+        ParserError::RecursionLimitExceeded => "the statement is nested too deeply".into(),
+    }
+}
+
+fn schema_message(error: &SchemaError) -> (QueryErrorKind, String) {
+    use QueryErrorKind as Kind;
+    match error {
+        SchemaError::FieldNotFound { field, .. } => {
+            (Kind::UnknownColumn, format!("column `{}` not found", excerpt(&field.flat_name())))
+        }
+        SchemaError::AmbiguousReference { field } => {
+            (Kind::Invalid, format!("column `{}` is ambiguous", excerpt(&field.flat_name())))
+        }
+        SchemaError::DuplicateQualifiedField { .. } | SchemaError::DuplicateUnqualifiedField { .. } => {
+            (Kind::Invalid, "two columns of a subquery have the same name: give one an alias".into())
+        }
+    }
+}
+
+/// Planning errors speak of columns, so only the kind of mistake is told.
+fn plan_message(detail: &str) -> String {
+    if detail.contains("GROUP BY") {
+        "a selected column must appear in GROUP BY or inside an aggregate".into()
+    } else if detail.contains("ambiguous") {
+        "a column name is ambiguous: write table.column".into()
+    } else if detail.contains("requires unique expression names") {
+        "two columns of a subquery have the same name: give one an alias".into()
+    } else if detail.contains("same number of columns") {
+        "both sides of a set operation need the same number of columns".into()
+    } else {
+        TYPES_DO_NOT_FIT.into()
+    }
+}
+
+/// At most this many characters of the caller's words are repeated.
+const EXCERPT: usize = 200;
+
+/// The caller's words, shortened and without control characters.
+fn excerpt(text: &str) -> String {
+    let mut shown: String = text.chars().take(EXCERPT).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(EXCERPT).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_datafusion_do_not_pass() {
+        let secret = "SECRET /data/x.parquet";
+        let errors = [
+            DataFusionError::Plan(format!("No field named x. Valid fields are {secret}")),
+            DataFusionError::Execution(secret.into()),
+            DataFusionError::Internal(secret.into()),
+            DataFusionError::Plan(secret.into()).context(secret),
+            DataFusionError::ArrowError(Box::new(arrow::error::ArrowError::CastError(secret.into())), None),
+            DataFusionError::NotImplemented(secret.into()),
+            DataFusionError::ResourcesExhausted(secret.into()),
+            DataFusionError::Configuration(secret.into()),
+            DataFusionError::IoError(std::io::Error::other(secret)),
+        ];
+        for error in errors {
+            for phase in [Phase::Planning, Phase::Execution] {
+                let told = QueryError::from_datafusion(&error, phase);
+                assert!(!format!("{told} {told:?}").contains("SECRET"), "{told:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_of_ours_comes_back_whole() {
+        let own = QueryError::new(QueryErrorKind::SourceChanged, "the data changed");
+        let id = own.id();
+        let wrapped = DataFusionError::Context("scan".into(), Box::new(DataFusionError::from(own)));
+        let shared = DataFusionError::Shared(std::sync::Arc::new(wrapped));
+        let told = QueryError::from_datafusion(&shared, Phase::Execution);
+        assert_eq!((told.kind(), told.id()), (QueryErrorKind::SourceChanged, id));
+    }
+}

@@ -1,0 +1,142 @@
+//! Running a plan: on the engine's runtime, one task per query, with a short queue to whoever reads.
+//!
+//! The reader is released on time whatever the query does: its own clock ends the stream, and dropping the
+//! stream stops the query at its next pause. A stream that ends without an error is complete; one whose task
+//! vanished says so.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::physical_plan::execute_stream;
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+
+use super::error::Phase;
+use super::interrupt::Interrupt;
+use super::wire::to_wire;
+use super::{GovernedPlan, QueryError, QueryErrorKind};
+
+/// Batches that wait for a slow reader. With the one being made it is what a query holds outside the pool.
+const QUEUE: usize = 2;
+
+enum Message {
+    Batch(RecordBatch),
+    Failed(QueryError),
+    /// All batches have been sent.
+    End,
+}
+
+/// The rows of a query.
+pub struct RecordStream {
+    schema: SchemaRef,
+    messages: mpsc::Receiver<Message>,
+    deadline: Pin<Box<Sleep>>,
+    task: AbortHandle,
+    interrupt: Arc<Interrupt>,
+    done: bool,
+}
+
+impl RecordStream {
+    /// Starts `plan` on `runtime`, as soon as one of `slots` is free.
+    pub(super) fn start(plan: GovernedPlan, deadline: Instant, slots: Arc<Semaphore>, runtime: &Handle) -> Self {
+        let (schema, interrupt) = (Arc::clone(&plan.schema), Arc::clone(&plan.interrupt));
+        let (sender, messages) = mpsc::channel(QUEUE);
+        let task = runtime.spawn(async move {
+            let Ok(slot) = timeout_at(deadline, slots.acquire_owned()).await else {
+                let busy = QueryError::new(QueryErrorKind::ResourcesExhausted, "too many queries are running");
+                let _ = sender.send(Message::Failed(busy)).await;
+                return;
+            };
+            let run = AssertUnwindSafe(run(plan, &sender)).catch_unwind();
+            let last = match timeout_at(deadline, run).await {
+                Ok(Ok(Ok(()))) => Message::End,
+                Ok(Ok(Err(error))) => Message::Failed(error),
+                Ok(Err(_)) => Message::Failed(QueryError::internal(&"the query panicked")),
+                Err(_) => Message::Failed(QueryError::deadline()),
+            };
+            drop(slot);
+            // Nobody reads any more: nothing to tell.
+            let _ = sender.send(last).await;
+        });
+        Self {
+            schema,
+            messages,
+            deadline: Box::pin(sleep_until(deadline)),
+            task: task.abort_handle(),
+            interrupt,
+            done: false,
+        }
+    }
+
+    /// Tells the query that nobody wants it any more.
+    fn stop(&self) {
+        self.interrupt.raise();
+        self.task.abort();
+    }
+
+    /// The schema of every batch.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+}
+
+async fn run(plan: GovernedPlan, sender: &mpsc::Sender<Message>) -> Result<(), QueryError> {
+    let GovernedPlan { plan, context, schema, .. } = plan;
+    let failed = |error| QueryError::from_datafusion(&error, Phase::Execution);
+    let mut batches = execute_stream(plan, context).map_err(failed)?;
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(failed)?;
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        let batch = to_wire(&batch, &schema).map_err(|error| QueryError::internal(&error))?;
+        if sender.send(Message::Batch(batch)).await.is_err() {
+            return Err(QueryError::cancelled());
+        }
+    }
+    Ok(())
+}
+
+impl Stream for RecordStream {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        if self.deadline.as_mut().poll(context).is_ready() {
+            self.done = true;
+            self.stop();
+            return Poll::Ready(Some(Err(QueryError::deadline())));
+        }
+        let message = ready!(self.messages.poll_recv(context));
+        Poll::Ready(match message {
+            Some(Message::Batch(batch)) => Some(Ok(batch)),
+            Some(Message::Failed(error)) => {
+                self.done = true;
+                Some(Err(error))
+            }
+            Some(Message::End) => {
+                self.done = true;
+                None
+            }
+            None => {
+                self.done = true;
+                Some(Err(QueryError::cancelled()))
+            }
+        })
+    }
+}
+
+impl Drop for RecordStream {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,234 @@
+//! From a statement to a plan that can run: names, types, optimisation, all on a planning thread.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use chrono::{DateTime, Utc};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::TaskContext;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::error::Phase;
+use super::functions::check_literals;
+use super::interrupt::{Interrupt, interruptible};
+use super::session::Sessions;
+use super::wire::{wire_schema, wire_type};
+use super::{GovernedTable, QueryError, Statement};
+
+/// What a statement answers and asks for, without its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The schema of its results, as it will be on the wire.
+    pub schema: SchemaRef,
+    /// The types of its parameters `$1`, `$2` and so on; none where the statement does not tell.
+    pub parameters: Vec<Option<DataType>>,
+}
+
+/// The values of parameters, brought to the types that the statement expects of them.
+fn fitted(
+    values: Vec<ScalarValue>,
+    statement: &Statement,
+    expected: &[Option<DataType>],
+) -> Result<ParamValues, QueryError> {
+    if values.len() != statement.parameters() {
+        return Err(QueryError::invalid(format!(
+            "the statement has {} parameters, {} were given",
+            statement.parameters(),
+            values.len()
+        )));
+    }
+    let values = values.into_iter().zip(expected).enumerate().map(|(at, (value, expected))| {
+        if value.data_type().is_nested() {
+            return Err(QueryError::invalid("a parameter is a plain value, not a list or struct"));
+        }
+        match expected {
+            Some(expected) if *expected != value.data_type() => value
+                .cast_to(expected)
+                .map_err(|_| QueryError::invalid(format!("the value of parameter `${}` does not fit", at + 1))),
+            _ => Ok(value),
+        }
+    });
+    Ok(values.collect::<Result<Vec<_>, _>>()?.into())
+}
+
+/// A plan that may run once: its dynamic filters are filled in as it runs.
+pub struct GovernedPlan {
+    pub(super) plan: Arc<dyn ExecutionPlan>,
+    pub(super) context: Arc<TaskContext>,
+    pub(super) schema: SchemaRef,
+    pub(super) interrupt: Arc<Interrupt>,
+    valid_until: Option<DateTime<Utc>>,
+}
+
+impl GovernedPlan {
+    /// The schema of its results, as it will be on the wire.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// When the first of its grants ends; none while no policy looks at the clock.
+    pub fn valid_until(&self) -> Option<DateTime<Utc>> {
+        self.valid_until
+    }
+}
+
+impl fmt::Debug for GovernedPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GovernedPlan").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// One statement on its way: a session of its own and the time by which it must be planned.
+pub(super) struct Planner {
+    state: SessionState,
+    interrupt: Arc<Interrupt>,
+    statement: Statement,
+    valid_until: Option<DateTime<Utc>>,
+    deadline: Instant,
+}
+
+impl Planner {
+    pub(super) fn new(
+        sessions: &Arc<Sessions>,
+        mesh: &str,
+        statement: Statement,
+        tables: &[GovernedTable],
+        deadline: Instant,
+    ) -> Result<Self, QueryError> {
+        let interrupt = Arc::new(Interrupt::default());
+        let state = sessions.open(mesh, &statement, tables, &interrupt)?;
+        Ok(Self { state, interrupt, statement, valid_until: ends(tables), deadline })
+    }
+
+    /// The statement's schema and parameters.
+    pub(super) async fn describe(self) -> Result<Description, QueryError> {
+        let plan = self.logical().await?;
+        let parameters = self.parameter_types(&plan)?;
+        let schema = wire_schema(self.analyse(plan)?.schema().as_arrow());
+        Ok(Description { schema: self.statement.rename(schema), parameters })
+    }
+
+    /// The statement's plan, its parameters bound.
+    pub(super) async fn plan(self, parameters: Vec<ScalarValue>) -> Result<GovernedPlan, QueryError> {
+        let logical = self.logical().await?;
+        let expected = self.parameter_types(&logical)?;
+        let values = fitted(parameters, &self.statement, &expected)?;
+        let (announced, bound) = if self.statement.parameters() == 0 {
+            (None, logical)
+        } else {
+            let announced = self.analyse(logical.clone())?;
+            (Some(announced), logical.with_param_values(values).map_err(|error| planning(&error))?)
+        };
+        let bound = self.analyse(bound)?;
+        let own = wire_schema(bound.schema().as_arrow());
+        let schema = match announced {
+            None => own,
+            Some(announced) => as_announced(&wire_schema(announced.schema().as_arrow()), &own),
+        };
+        let schema = self.statement.rename(schema);
+        let plan = self.physical(bound).await?;
+        let context = self.state.task_ctx();
+        Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt, valid_until: self.valid_until })
+    }
+
+    async fn logical(&self) -> Result<LogicalPlan, QueryError> {
+        self.in_time()?;
+        let plan = self.state.statement_to_plan(self.statement.to_parsed()).await;
+        plan.map_err(|error| planning(&error))
+    }
+
+    fn analyse(&self, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
+        self.in_time()?;
+        let analysed = self.state.analyzer().execute_and_check(plan, self.state.config_options(), |_, _| {});
+        analysed.map_err(|error| planning(&error))
+    }
+
+    async fn physical(&self, analysed: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        self.in_time()?;
+        let optimised = self.state.optimizer().optimize(analysed, &self.state, |_, _| {});
+        let optimised = optimised.map_err(|error| planning(&error))?;
+        check_literals(&optimised)?;
+        self.in_time()?;
+        let plan = self.state.query_planner().create_physical_plan(&optimised, &self.state).await;
+        plan.and_then(|plan| interruptible(plan, &self.interrupt)).map_err(|error| planning(&error))
+    }
+
+    /// The types of the parameters, as far as the statement tells them.
+    fn parameter_types(&self, plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError> {
+        let known = plan.get_parameter_types().map_err(|error| planning(&error))?;
+        let types = (1..=self.statement.parameters()).map(|number| match known.get(&format!("${number}")) {
+            Some(Some(DataType::Null) | None) | None => None,
+            Some(Some(data_type)) => Some(wire_type(data_type)),
+        });
+        Ok(types.collect())
+    }
+
+    /// Planning cannot be interrupted, but it need not go on when nobody waits.
+    fn in_time(&self) -> Result<(), QueryError> {
+        if Instant::now() < self.deadline { Ok(()) } else { Err(QueryError::deadline()) }
+    }
+}
+
+fn planning(error: &DataFusionError) -> QueryError {
+    QueryError::from_datafusion(error, Phase::Planning)
+}
+
+/// What was announced before parameters had values holds, except where their types were not known.
+fn as_announced(announced: &Schema, own: &Schema) -> SchemaRef {
+    let fields = announced.fields().iter().zip(own.fields()).map(|(announced, own)| match announced.data_type() {
+        DataType::Null => Arc::clone(own),
+        _ => Arc::clone(announced),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// When the first grant ends.
+fn ends(tables: &[GovernedTable]) -> Option<DateTime<Utc>> {
+    tables
+        .iter()
+        .flat_map(|table| {
+            let inner = match &table.rows {
+                super::Rows::Derived { tables, .. } => ends(tables),
+                super::Rows::Files(_) => None,
+            };
+            [table.grant.valid_until(), inner]
+        })
+        .flatten()
+        .min()
+}
+
+/// Plans a derived dataset's statement, each time in a session that knows its domain's tables only.
+pub(super) struct DerivedPlanner {
+    sessions: Arc<Sessions>,
+    mesh: Arc<str>,
+    statement: Arc<Statement>,
+    tables: Vec<GovernedTable>,
+}
+
+impl DerivedPlanner {
+    pub(super) fn new(
+        sessions: Arc<Sessions>,
+        mesh: Arc<str>,
+        statement: Arc<Statement>,
+        tables: Vec<GovernedTable>,
+    ) -> Self {
+        Self { sessions, mesh, statement, tables }
+    }
+
+    /// Its plan, to stop when the outer one is to. The time it takes is the outer statement's.
+    pub(super) async fn plan(&self, interrupt: &Arc<Interrupt>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        if self.statement.parameters() > 0 {
+            return Err(DataFusionError::Internal("a derived dataset has parameters".into()));
+        }
+        let state = self.sessions.open(&self.mesh, &self.statement, &self.tables, interrupt)?;
+        let logical = state.statement_to_plan(self.statement.to_parsed()).await?;
+        let analysed = state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {})?;
+        let optimised = state.optimizer().optimize(analysed, &state, |_, _| {})?;
+        interruptible(state.query_planner().create_physical_plan(&optimised, &state).await?, interrupt)
+    }
+}

@@ -1,0 +1,187 @@
+//! Sessions: a fresh one for each request, holding this principal's tables and nothing else.
+//!
+//! What is not registered does not exist: no default catalog or schema, no `information_schema`, no URL
+//! tables, no file formats, no table functions, no object store but those of the tables at hand. Memory,
+//! spill space and caches are the engine's and shared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    SchemaProvider, TableProvider,
+};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::cache::cache_manager::CacheManager;
+use datafusion::execution::disk_manager::DiskManager;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use object_store::ObjectStore;
+use url::Url;
+
+use super::functions::{BoundConcatenation, Functions};
+use super::governed_scan::{GovernedProvider, MaskKey, Origin};
+use super::interrupt::Interrupt;
+use super::planning::DerivedPlanner;
+use super::{EngineConfig, GovernedTable, QueryError, Rows, Statement};
+
+/// What the sessions of an engine have in common.
+pub(super) struct Sessions {
+    config: SessionConfig,
+    memory_pool: Arc<dyn MemoryPool>,
+    disk_manager: Arc<DiskManager>,
+    cache_manager: Arc<CacheManager>,
+    key: MaskKey,
+}
+
+impl Sessions {
+    pub(super) fn new(config: &EngineConfig, key: MaskKey, shared: &RuntimeEnv) -> Self {
+        Self {
+            config: session_config(config),
+            memory_pool: Arc::clone(&shared.memory_pool),
+            disk_manager: Arc::clone(&shared.disk_manager),
+            cache_manager: Arc::clone(&shared.cache_manager),
+            key,
+        }
+    }
+
+    /// A session of the mesh of this name that knows `tables`; `statement` may name no other.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        mesh: &str,
+        statement: &Statement,
+        tables: &[GovernedTable],
+        interrupt: &Arc<Interrupt>,
+    ) -> Result<SessionState, QueryError> {
+        check_names(mesh, statement, tables)?;
+        let functions = Functions::permitted();
+        let runtime = RuntimeEnv {
+            memory_pool: Arc::clone(&self.memory_pool),
+            disk_manager: Arc::clone(&self.disk_manager),
+            cache_manager: Arc::clone(&self.cache_manager),
+            object_store_registry: Arc::new(Stores::of(tables)),
+        };
+        Ok(SessionStateBuilder::new()
+            // No schema has an empty name, so a table must be named with its domain.
+            .with_config(
+                self.config.clone().with_default_catalog_and_schema(mesh, "").with_extension(Arc::clone(interrupt)),
+            )
+            .with_runtime_env(Arc::new(runtime))
+            .with_catalog_list(self.catalogs(mesh, tables).map_err(|error| QueryError::internal(&error))?)
+            .with_scalar_functions(functions.scalar.clone())
+            .with_aggregate_functions(functions.aggregate.clone())
+            .with_window_functions(functions.window.clone())
+            .with_expr_planners(functions.planners.clone())
+            .with_analyzer_rule(Arc::new(BoundConcatenation))
+            .build())
+    }
+
+    fn catalogs(
+        self: &Arc<Self>,
+        mesh: &str,
+        tables: &[GovernedTable],
+    ) -> DataFusionResult<Arc<dyn CatalogProviderList>> {
+        let catalog = MemoryCatalogProvider::new();
+        for table in tables {
+            let schema = match catalog.schema(&table.schema) {
+                Some(schema) => schema,
+                None => {
+                    let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+                    catalog.register_schema(&table.schema, Arc::clone(&schema))?;
+                    schema
+                }
+            };
+            if !schema.table_exist(&table.table) {
+                schema.register_table(table.table.clone(), self.provider(mesh, table))?;
+            }
+        }
+        let list = MemoryCatalogProviderList::new();
+        list.register_catalog(mesh.to_owned(), Arc::new(catalog));
+        Ok(Arc::new(list))
+    }
+
+    fn provider(self: &Arc<Self>, mesh: &str, table: &GovernedTable) -> Arc<dyn TableProvider> {
+        if let Some(plain) = table.plain() {
+            return Arc::clone(plain);
+        }
+        let name = format!("{}.{}", table.schema, table.table).into();
+        let origin = match &table.rows {
+            Rows::Files(rows) => Origin::Files(Arc::clone(rows)),
+            Rows::Derived { statement, tables } => Origin::Derived(DerivedPlanner::new(
+                Arc::clone(self),
+                mesh.into(),
+                Arc::clone(statement),
+                tables.clone(),
+            )),
+        };
+        Arc::new(GovernedProvider::new(name, table.grant.clone(), origin, self.key.clone()))
+    }
+}
+
+/// Every table must be among those given, under the mesh's name if it has a catalog: what is hidden and
+/// what is misspelt get the same answer.
+fn check_names(mesh: &str, statement: &Statement, tables: &[GovernedTable]) -> Result<(), QueryError> {
+    for name in statement.tables() {
+        let known = name.catalog.as_deref().is_none_or(|catalog| catalog == mesh)
+            && tables.iter().any(|table| name.schema.as_deref() == Some(&*table.schema) && name.table == table.table);
+        if !known {
+            return Err(QueryError::unknown_table(name));
+        }
+    }
+    Ok(())
+}
+
+fn session_config(config: &EngineConfig) -> SessionConfig {
+    let mut session = SessionConfig::new()
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false)
+        .with_target_partitions(config.threads.max(1))
+        .with_batch_size(config.batch_size.max(1));
+    let options = session.options_mut();
+    // Texts are plain from file to client: views would have to be rebuilt before they are sent.
+    options.execution.parquet.schema_force_view_types = false;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    // Late materialisation, and the row filter inside the reader. Batches are compacted after it.
+    options.execution.parquet.pushdown_filters = true;
+    session
+}
+
+/// The object stores of one request's tables, and no way to find another.
+#[derive(Debug)]
+struct Stores(HashMap<Url, Arc<dyn ObjectStore>>);
+
+impl Stores {
+    fn of(tables: &[GovernedTable]) -> Self {
+        let mut stores = Self(HashMap::new());
+        stores.gather(tables);
+        stores
+    }
+
+    fn gather(&mut self, tables: &[GovernedTable]) {
+        for table in tables {
+            match &table.rows {
+                Rows::Files(rows) => {
+                    let (url, store) = &rows.store;
+                    // A URL names one snapshot, so a second store under it reads the same files in the same state.
+                    let url: &Url = url.as_ref();
+                    self.0.entry(url.clone()).or_insert_with(|| Arc::clone(store));
+                }
+                Rows::Derived { tables, .. } => self.gather(tables),
+            }
+        }
+    }
+}
+
+impl ObjectStoreRegistry for Stores {
+    /// Nothing is ever added: the store given is handed back, unused.
+    fn register_store(&self, _: &Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        Some(store)
+    }
+
+    fn get_store(&self, url: &Url) -> DataFusionResult<Arc<dyn ObjectStore>> {
+        self.0.get(url).cloned().ok_or_else(|| DataFusionError::Internal("no such object store in this session".into()))
+    }
+}

@@ -1,0 +1,60 @@
+//! The words of a statement: counted before anything recursive sees them, parameters numbered.
+
+use std::collections::BTreeSet;
+
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use crate::query::error::syntax_message;
+use crate::query::{Limits, QueryError, QueryErrorKind};
+
+/// The tokens of `sql`, every `?` replaced by `$1`, `$2`, … in the order of the text, and the number of
+/// parameters.
+pub(super) fn tokenize(sql: &str, limits: &Limits) -> Result<(Vec<TokenWithSpan>, usize), QueryError> {
+    if sql.len() > limits.max_sql_bytes {
+        return Err(QueryError::limit(format!("a statement may have at most {} bytes", limits.max_sql_bytes)));
+    }
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(|error| {
+        QueryError::new(QueryErrorKind::Syntax, syntax_message(&ParserError::TokenizerError(error.to_string())))
+    })?;
+    let mut tokens: Vec<TokenWithSpan> =
+        tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    if tokens.len() > limits.max_tokens {
+        return Err(QueryError::limit(format!("a statement may have at most {} words and signs", limits.max_tokens)));
+    }
+    let parameters = number_parameters(&mut tokens)?;
+    if parameters > limits.max_parameters {
+        return Err(QueryError::limit(format!("a statement may have at most {} parameters", limits.max_parameters)));
+    }
+    Ok((tokens, parameters))
+}
+
+/// DataFusion takes every `?` for one and the same parameter, so they get numbers here.
+fn number_parameters(tokens: &mut [TokenWithSpan]) -> Result<usize, QueryError> {
+    let mut marks = 0;
+    let mut numbers = BTreeSet::new();
+    for token in tokens {
+        let Token::Placeholder(text) = &mut token.token else { continue };
+        if text == "?" {
+            marks += 1;
+            *text = format!("${marks}");
+        } else {
+            numbers.insert(parameter_number(text)?);
+        }
+    }
+    match (marks, numbers.last()) {
+        (marks, None) => Ok(marks),
+        (0, Some(&last)) if last == numbers.len() => Ok(last),
+        (0, Some(_)) => Err(QueryError::invalid("parameters are numbered `$1`, `$2` and so on without a gap")),
+        (_, Some(_)) => Err(QueryError::invalid("a statement uses either `?` or `$1` for its parameters, not both")),
+    }
+}
+
+/// The number of `$n`: positive, canonical.
+fn parameter_number(text: &str) -> Result<usize, QueryError> {
+    text.strip_prefix('$')
+        .filter(|digits| digits.len() <= 6 && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| QueryError::invalid("parameters are written `?`, or `$1`, `$2` and so on"))
+}
