@@ -2,14 +2,16 @@
 //!
 //! The modules, bottom up; each imports only from those above it in this list:
 //!
-//! - vocabulary: [`fault`], [`product`], [`principal`], [`policy`];
+//! - vocabulary: [`fault`], [`seal`], [`product`], [`principal`], [`policy`];
 //! - the outside made into vocabulary: [`authn`], [`mesh`];
 //! - the engine: [`source`], [`query`];
 //! - the use cases: [`gateway`];
 //! - transport, which decides nothing: [`serve`];
-//! - the shell: [`config`], [`telemetry`], [`cli`].
+//! - the shell: [`config`], [`telemetry`], [`demo`], [`cli`].
 
 pub mod fault;
+pub mod seal;
+
 pub mod product;
 
 pub mod principal;
@@ -29,5 +31,7 @@ pub mod serve;
 
 pub mod config;
 pub mod telemetry;
+
+pub mod demo;
 
 pub mod cli;

@@ -1,1 +1,55 @@
-//! (being written)
+//! The command line: one file a command.
+
+mod check;
+mod demo;
+mod hash_password;
+mod healthcheck;
+mod mint_token;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A governed Arrow Flight and Flight SQL gateway for a data mesh.
+#[derive(Debug, Parser)]
+#[command(name = "airside", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a mesh.
+    Serve(serve::Serve),
+    /// Report every fault of a mesh's contracts, policies and configuration; exit 1 if there is one.
+    Check(check::Check),
+    /// Make a demo mesh of TPC-H data and serve it.
+    Demo(demo::Demo),
+    /// Read a password from standard input and print its hash for `users.toml`.
+    HashPassword(hash_password::HashPassword),
+    /// Make a service token and print it with its hash for `tokens.toml`.
+    MintToken(mint_token::MintToken),
+    /// Ask a running gateway whether it is ready; exit 1 if not.
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+/// Parses the command line and runs the command.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Demo(command) => command.run(),
+        Command::HashPassword(command) => command.run(),
+        Command::MintToken(command) => command.run(),
+        Command::Healthcheck(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

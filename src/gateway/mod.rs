@@ -1,1 +1,86 @@
-//! (being written)
+//! The use cases: a question answered, a catalog shown, a changed mesh taken over. It knows no transport;
+//! Flight, the pages and the command line share these paths, so that no protocol forgets what another enforces.
+
+mod answer;
+mod authorize;
+mod catalog;
+mod derive;
+mod error;
+mod publish;
+mod question;
+mod snapshots;
+mod takeover;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use moka::sync::Cache;
+
+pub use answer::Answer;
+pub use catalog::Listing;
+pub use error::AnswerError;
+pub use publish::Trouble;
+pub use question::{Caller, ProductQuestion, Question};
+pub use snapshots::SnapshotRef;
+pub use takeover::load;
+
+use self::publish::Published;
+use crate::authn::{AuthnError, Verified};
+use crate::principal::Principal;
+use crate::query::{Engine, Limits};
+use crate::source::{DatasetSource, Stores};
+
+/// Answers questions from the mesh published last.
+pub struct Gateway {
+    published: ArcSwap<Published>,
+    /// Snapshots that tickets may still name, though a newer one answers new questions.
+    retired: Cache<String, Arc<DatasetSource>>,
+    engine: Engine,
+    stores: Stores,
+    limits: Limits,
+}
+
+impl Gateway {
+    /// Publishes `mesh`: opens every dataset it serves. One that cannot be opened is not served; the others are.
+    /// Snapshots that were replaced stay for `kept`, as long as a ticket lives.
+    pub async fn open(mesh: crate::mesh::Mesh, stores: Stores, engine: Engine, limits: Limits, kept: Duration) -> Self {
+        let published = Published::open(Arc::new(mesh), &stores, &engine, &limits, None).await;
+        published.report();
+        Self {
+            published: ArcSwap::from_pointee(published),
+            retired: Cache::builder().max_capacity(100_000).time_to_live(kept).build(),
+            engine,
+            stores,
+            limits,
+        }
+    }
+
+    /// The mesh's name: the catalog of SQL.
+    pub fn mesh_name(&self) -> String {
+        self.published.load().mesh().name().to_string()
+    }
+
+    /// The principal that policies know for an authenticated party.
+    ///
+    /// # Errors
+    /// [`AuthnError`] when what is known of the party is incomplete.
+    pub fn principal(&self, verified: &Verified) -> Result<Principal, AuthnError> {
+        self.published.load().mesh().directory().principal(verified)
+    }
+
+    /// One line of counts, naming nothing: for `/readyz`.
+    pub fn readiness(&self) -> String {
+        let published = self.published.load();
+        let (served, troubled) = published.counts();
+        format!(
+            "mesh version {}\ndatasets served {served}\ndatasets unavailable {troubled}\n",
+            published.mesh().version()
+        )
+    }
+
+    /// What keeps datasets from being served, for their owners.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.published.load().troubles().to_vec()
+    }
+}

@@ -1,1 +1,15 @@
-//! (being written)
+//! Transport: Flight and HTTP. It authenticates, translates and streams; it decides nothing.
+
+pub mod flight;
+pub mod http;
+mod listener;
+mod tls;
+
+pub use listener::ListenError;
+pub use tls::{Tls, TlsConfig, TlsError};
+
+/// The messages of `proto/airside.proto`.
+#[expect(missing_docs, reason = "generated; the proto file documents them")]
+pub mod proto {
+    tonic::include_proto!("airside.v1");
+}

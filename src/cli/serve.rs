@@ -1,0 +1,179 @@
+//! `airside serve`: put together what the configuration names, and serve until told to stop.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::authn::Authenticator;
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::gateway::{self, Gateway};
+use crate::mesh::{WatchConfig, Watcher};
+use crate::query::{Engine, MaskKey};
+use crate::seal::SealKeys;
+use crate::serve::Tls;
+use crate::serve::flight::FlightListener;
+use crate::serve::http::HttpServer;
+use crate::source::Stores;
+use crate::telemetry;
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The configuration file.
+    #[arg(long, env = "AIRSIDE_CONFIG", default_value = "airside.toml")]
+    config: PathBuf,
+}
+
+impl Serve {
+    pub fn run(&self) -> Result<(), Box<dyn Error>> {
+        let config = Config::load(&self.config)?;
+        telemetry::start_log(&config.log)?;
+        serve(config, |addresses| println!("{}", addresses.ready()))
+    }
+}
+
+/// Where a running gateway listens.
+pub struct Addresses {
+    pub flight: SocketAddr,
+    pub http: SocketAddr,
+    pub encrypted: bool,
+    http_encrypted: bool,
+}
+
+impl Addresses {
+    /// The line that scripts wait for.
+    pub fn ready(&self) -> String {
+        let flight = if self.encrypted { "grpc+tls" } else { "grpc" };
+        let http = if self.http_encrypted { "https" } else { "http" };
+        format!("ready flight={flight}://{} http={http}://{}", self.flight, self.http)
+    }
+}
+
+/// Serves until SIGTERM or Ctrl-C, then drains. `ready` is called once both listeners are bound and the mesh is published.
+pub fn serve(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<dyn Error>> {
+    // Queries have a runtime of their own, so this one only moves messages.
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("airside-rpc").enable_all().build()?;
+    let outcome = runtime.block_on(run(config, ready));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    outcome
+}
+
+async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<dyn Error>> {
+    let mut stop = stop_signal()?;
+    config.flight.check(config.tls.is_some())?;
+    config.http.check(config.tls.is_some())?;
+    let metrics = telemetry::start_metrics()?;
+    let tls = config.tls.as_ref().map(Tls::load).transpose()?;
+    let keys = SealKeys::from_config(&config.tickets.keys, &config.base)?;
+    let authenticator = Authenticator::new(&config.authn, &config.base, keys.clone()).map_err(Faults)?;
+    let authenticator = Arc::new(authenticator);
+    let stores = Stores::with_limits(&config.stores, &config.base, config.sources)?;
+    let engine = Engine::new(&config.query, mask_key(&config)?)?;
+
+    let mesh = gateway::load(&config.mesh, &stores).await.map_err(Faults)?;
+    let watcher = Watcher::start(&config.mesh, mesh.version(), WatchConfig::default())?;
+    let kept = Duration::from_secs(config.tickets.ttl_seconds);
+    let gateway = Arc::new(Gateway::open(mesh, stores, engine, config.limits.clone(), kept).await);
+
+    let draining = CancellationToken::new();
+    let ended = CancellationToken::new();
+    let flight =
+        FlightListener::bind(&config.flight, &config.tickets, tls.as_ref(), keys, Arc::clone(&gateway), authenticator)
+            .await?;
+    let http = HttpServer::bind(&config.http, tls, Arc::clone(&gateway), metrics, draining.clone()).await?;
+    let addresses = Addresses {
+        flight: flight.addr()?,
+        http: http.addr()?,
+        encrypted: flight.is_encrypted(),
+        http_encrypted: http.is_encrypted(),
+    };
+
+    let refresh = Duration::from_secs(config.data.refresh_seconds.max(1));
+    let follower = {
+        let (gateway, mesh, draining) = (Arc::clone(&gateway), config.mesh.clone(), draining.clone());
+        tokio::spawn(async move { gateway.follow(&mesh, watcher, refresh, draining).await })
+    };
+    let mut flight = tokio::spawn(flight.serve(draining.clone()));
+    let http = tokio::spawn(http.serve(ended.clone()));
+    tracing::info!(flight = %addresses.flight, http = %addresses.http, tls = addresses.encrypted, "serving");
+    ready(&addresses);
+
+    tokio::select! {
+        name = stop.recv() => tracing::info!(signal = name, "draining"),
+        failed = &mut flight => return Err(failed?.err().map_or_else(|| "the gRPC listener ended".into(), Into::into)),
+    }
+    draining.cancel();
+    let patience = Duration::from_secs(config.drain.seconds);
+    tokio::select! {
+        outcome = tokio::time::timeout(patience, &mut flight) => match outcome {
+            Ok(outcome) => outcome??,
+            Err(_) => {
+                tracing::warn!(seconds = config.drain.seconds, "streams under way were cut off at the end of the drain");
+                flight.abort();
+            }
+        },
+        name = stop.recv() => {
+            tracing::warn!(signal = name, "streams under way were cut off by a second signal");
+            flight.abort();
+        }
+    }
+    ended.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(1), http).await;
+    follower.abort();
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// The fewest bytes that make a key for the hmac mask.
+const MIN_MASK_KEY: usize = 16;
+
+fn mask_key(config: &Config) -> Result<MaskKey, Box<dyn Error>> {
+    let Some(reference) = &config.masks.key else {
+        tracing::warn!("`masks.key` is not set: digests of the hmac mask change with every start");
+        return Ok(MaskKey::random());
+    };
+    let secret = reference.resolve(&config.base)?;
+    if secret.expose().len() < MIN_MASK_KEY {
+        return Err(format!("`masks.key` names a key of fewer than {MIN_MASK_KEY} bytes").into());
+    }
+    Ok(MaskKey::new(secret))
+}
+
+/// Everything wrong with a mesh or its users, one fault after another.
+#[derive(Debug)]
+struct Faults(Vec<Fault>);
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{} fault(s)", self.0.len())?;
+        self.0.iter().try_for_each(|fault| writeln!(f, "{fault}"))
+    }
+}
+
+impl Error for Faults {}
+
+/// The signals that end a gateway.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+/// From here on the signals no longer kill the process at once.
+fn stop_signal() -> std::io::Result<Stop> {
+    Ok(Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+}
+
+impl Stop {
+    async fn recv(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A question answered: parsed, authorized, planned, run.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
+
+use super::Gateway;
+use super::error::AnswerError;
+use super::publish::DatasetKey;
+use super::question::{Caller, ProductQuestion, Question};
+use super::snapshots::{SnapshotRef, Snapshots};
+use crate::product::{Address, VersionRequirement};
+use crate::query::{Description, GovernedPlan, RecordStream, Statement};
+use crate::source::DatasetSource;
+
+/// A planned answer. Nothing has been read yet.
+pub struct Answer {
+    plan: GovernedPlan,
+    snapshots: Vec<SnapshotRef>,
+}
+
+impl Answer {
+    /// The result's schema, exactly as its batches have it.
+    pub fn schema(&self) -> SchemaRef {
+        self.plan.schema()
+    }
+
+    /// The snapshots it reads.
+    pub fn snapshots(&self) -> &[SnapshotRef] {
+        &self.snapshots
+    }
+}
+
+impl Gateway {
+    /// The statement of a question. A product asked for by its address becomes one too, so that
+    /// whatever asks is governed alike.
+    ///
+    /// # Errors
+    /// [`AnswerError`] when the statement does not parse, or the product is not to be had.
+    pub fn statement(&self, caller: &Caller, question: &Question) -> Result<Statement, AnswerError> {
+        match question {
+            Question::Sql(sql) => Ok(Statement::parse(sql, &self.limits)?),
+            Question::Product(question) => self.scan(caller, question),
+        }
+    }
+
+    fn scan(&self, caller: &Caller, question: &ProductQuestion) -> Result<Statement, AnswerError> {
+        let published = self.published.load();
+        let Address { domain, version, .. } = &question.address;
+        let named = question.address.to_string();
+        let found = published.mesh().resolve(&question.address);
+        let grant = published.grant(&caller.principal, &caller.purpose, found, &named)?;
+        let dataset = &grant.dataset().name;
+        let table = match version {
+            None => dataset.to_string(),
+            Some(VersionRequirement { major, minor: None, patch: None }) => format!("{dataset}_v{major}"),
+            Some(version) => format!("{dataset}@{version}"),
+        };
+        let columns = (!question.columns.is_empty()).then_some(question.columns.as_slice());
+        let filter = question.filter.as_deref();
+        Ok(Statement::scan(domain.as_str(), &table, columns, filter, question.limit, &self.limits)?)
+    }
+
+    /// Plans a statement with the caller's grants. With `pinned` it reads those snapshots, or says that they are gone.
+    ///
+    /// # Errors
+    /// [`AnswerError`] when a table is not to be had, or the statement does not plan.
+    pub async fn answer(
+        &self,
+        caller: &Caller,
+        statement: &Statement,
+        parameters: Vec<ScalarValue>,
+        pinned: Option<&[SnapshotRef]>,
+    ) -> Result<Answer, AnswerError> {
+        let published = self.published.load_full();
+        let find = |key: &DatasetKey, current: Option<&Arc<DatasetSource>>| match pinned {
+            None => current.cloned(),
+            Some(pinned) => self.pinned(pinned, key, current),
+        };
+        let mut snapshots = Snapshots::new(&find);
+        let tables = published.authorize(caller, statement, &mut snapshots)?;
+        let snapshots = snapshots.into_used();
+        let plan = self.engine.plan(published.mesh().name(), statement, tables, parameters).await?;
+        Ok(Answer { plan, snapshots })
+    }
+
+    fn pinned(
+        &self,
+        pinned: &[SnapshotRef],
+        key: &DatasetKey,
+        current: Option<&Arc<DatasetSource>>,
+    ) -> Option<Arc<DatasetSource>> {
+        let dataset = key.to_string();
+        let id = &pinned.iter().find(|snapshot| snapshot.dataset == dataset)?.id;
+        match current.filter(|source| source.snapshot().id() == id) {
+            Some(current) => Some(Arc::clone(current)),
+            None => self.retired.get(id),
+        }
+    }
+
+    /// What a statement would give and which parameters it takes.
+    ///
+    /// # Errors
+    /// As [`Gateway::answer`].
+    pub async fn describe(&self, caller: &Caller, statement: &Statement) -> Result<Description, AnswerError> {
+        let published = self.published.load_full();
+        let tables = published.authorize(caller, statement, &mut Snapshots::current())?;
+        Ok(self.engine.describe(published.mesh().name(), statement, tables).await?)
+    }
+
+    /// Runs an answer. Dropping the stream cancels it.
+    ///
+    /// # Errors
+    /// [`AnswerError::Query`] when it cannot be started.
+    pub fn execute(&self, answer: Answer) -> Result<RecordStream, AnswerError> {
+        Ok(self.engine.execute(answer.plan)?)
+    }
+}

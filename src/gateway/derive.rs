@@ -1,0 +1,134 @@
+//! Derived datasets, checked before they are served: their sources exist, none leads back to itself, and
+//! their rows are what the contract promises.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::Schema;
+
+use super::error::AnswerError;
+use super::publish::{DatasetKey, Opened, Published, served};
+use super::question::Caller;
+use super::snapshots::Snapshots;
+use crate::principal::{Principal, Purpose};
+use crate::product::{Dataset, Origin};
+use crate::query::{Engine, Statement};
+
+impl Published {
+    /// Takes out the derived datasets that cannot be answered: those that name what does not exist or is not served,
+    /// those in a cycle, and those whose rows are not what the contract promises.
+    pub(super) async fn check_derived(&mut self, engine: &Engine) {
+        let mut derived = served(self.mesh());
+        derived.retain(|(_, dataset)| matches!(dataset.origin, Origin::Derived { .. }));
+        // A dataset taken out may be another's source, so this repeats until nothing changes.
+        let mut sound = BTreeSet::new();
+        loop {
+            let mut withdrawn = false;
+            for (product, dataset) in &derived {
+                let key = DatasetKey::new(product, dataset);
+                let Some(Opened::Derived(statement)) = self.opened(&key).cloned() else { continue };
+                let outcome = match self.check_references(&key, &statement) {
+                    Ok(()) if sound.contains(&key) => continue,
+                    Ok(()) => self.check_promise(engine, dataset, &key, &statement).await,
+                    Err(reason) => Err(reason),
+                };
+                match outcome {
+                    Ok(()) => {
+                        sound.insert(key);
+                    }
+                    Err(reason) => {
+                        self.withdraw(key, product, reason);
+                        withdrawn = true;
+                    }
+                }
+            }
+            if !withdrawn {
+                return;
+            }
+        }
+    }
+
+    /// Every table the statement names exists, is served, and does not lead back to `key`.
+    fn check_references(&self, key: &DatasetKey, statement: &Statement) -> Result<(), String> {
+        let mut seen = BTreeSet::new();
+        let mut next = vec![(key.clone(), statement.tables().to_vec())];
+        while let Some((through, tables)) = next.pop() {
+            for name in tables {
+                let missing =
+                    || format!("its query names `{name}`, which is no dataset of the mesh: write domain.dataset");
+                let (product, dataset) = self.resolve_table(&name).ok_or_else(missing)?;
+                let source = DatasetKey::new(&product, &dataset);
+                if source == *key {
+                    return Err(format!(
+                        "its query reads itself, through `{through}`: a derived product cannot be its own source"
+                    ));
+                }
+                match self.opened(&source) {
+                    Some(Opened::Derived(statement)) if seen.insert(source.clone()) => {
+                        next.push((source.clone(), statement.tables().to_vec()));
+                    }
+                    Some(_) => {}
+                    None => return Err(format!("its query reads `{name}`, which is not served")),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The statement plans as its domain, and gives the contract's columns.
+    async fn check_promise(
+        &self,
+        engine: &Engine,
+        dataset: &Dataset,
+        key: &DatasetKey,
+        statement: &Statement,
+    ) -> Result<(), String> {
+        let domain = key.domain();
+        let caller = Caller { principal: Principal::domain(domain.clone()), purpose: Purpose::default() };
+        let tables = self.authorize(&caller, statement, &mut Snapshots::current()).map_err(|error| match error {
+            AnswerError::NotFound(name) | AnswerError::NotGranted(name) => format!(
+                "its domain may not read `{name}`: the source's owner permits it with \
+                 `permit (principal == Domain::\"{domain}\", action in Action::\"read\", resource in …);`"
+            ),
+            other => other.to_string(),
+        })?;
+        let described = engine.describe(self.mesh().name(), statement, tables).await;
+        let described = described.map_err(|error| format!("its query does not plan: {error}"))?;
+        agree(dataset, &described.schema)
+    }
+}
+
+/// Whether the rows of a query are those a contract promises: the same columns in the same order.
+fn agree(dataset: &Dataset, given: &Schema) -> Result<(), String> {
+    let names =
+        |fields: &arrow::datatypes::Fields| fields.iter().map(|f| f.name().clone()).collect::<Vec<_>>().join(", ");
+    let promised = dataset.schema();
+    if promised.fields().len() != given.fields().len() {
+        return Err(format!(
+            "its query gives the columns {}, the contract promises {}",
+            names(given.fields()),
+            names(promised.fields())
+        ));
+    }
+    for (promise, gift) in promised.fields().iter().zip(given.fields()) {
+        let name = promise.name();
+        if name != gift.name() {
+            return Err(format!(
+                "its query gives `{}` where the contract promises `{name}`: put the columns in the contract's order",
+                gift.name()
+            ));
+        }
+        if promise.data_type() != gift.data_type() {
+            return Err(format!(
+                "its query gives `{name}` as {}, the contract promises {}: add a CAST",
+                gift.data_type(),
+                promise.data_type()
+            ));
+        }
+        if gift.is_nullable() && !promise.is_nullable() {
+            return Err(format!(
+                "its query may give NULL for `{name}`, which the contract requires: use COALESCE, or do not require it"
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! Why a question has no answer, in the caller's words.
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::product::AddressError;
+use crate::query::QueryError;
+
+/// Why a question has no answer. `Display` is for the caller: it names nothing that is hidden.
+#[derive(Debug, Error)]
+pub enum AnswerError {
+    /// There is no such product, or the caller may not know of it: the two look alike.
+    #[error("product `{0}` not found")]
+    NotFound(String),
+    /// The caller may know of the product, but not read it.
+    #[error("you may know of `{0}`, but not read it: ask its owner")]
+    NotGranted(String),
+    /// The product's data cannot be read at present.
+    #[error("the data of `{what}` cannot be read at the moment: try again later (error id {id})")]
+    Unavailable {
+        /// The product, as the caller named it.
+        what: String,
+        /// Joins this message with the operator's log.
+        id: Uuid,
+    },
+    /// What the ticket was issued for has changed.
+    #[error("the product's data or policy has changed since the ticket was issued: ask again for a new one")]
+    Outdated,
+    /// The address is of no valid form.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The statement failed.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}

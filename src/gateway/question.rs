@@ -1,0 +1,42 @@
+//! What may be asked, free of any transport.
+
+use crate::principal::{Principal, Purpose};
+use crate::product::Address;
+
+/// Who asks, and for which purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The authenticated principal.
+    pub principal: Principal,
+    /// The purpose stated.
+    pub purpose: Purpose,
+}
+
+/// A question that rows answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// A SQL statement.
+    Sql(String),
+    /// One product, without SQL.
+    Product(ProductQuestion),
+}
+
+/// One product's rows, maybe fewer of them and fewer columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductQuestion {
+    /// Which product.
+    pub address: Address,
+    /// The columns wanted, in this order; none means all that the caller may see.
+    pub columns: Vec<String>,
+    /// A SQL expression over its columns.
+    pub filter: Option<String>,
+    /// At most so many rows.
+    pub limit: Option<u64>,
+}
+
+impl ProductQuestion {
+    /// Everything of the product that the caller may see.
+    pub fn all(address: Address) -> Self {
+        Self { address, columns: Vec::new(), filter: None, limit: None }
+    }
+}

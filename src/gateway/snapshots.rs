@@ -1,0 +1,50 @@
+//! Which snapshot of each dataset an answer reads: those of now, or those a ticket was issued for.
+
+use std::sync::Arc;
+
+use super::publish::DatasetKey;
+use crate::source::DatasetSource;
+
+/// The snapshot that an answer reads of one dataset.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SnapshotRef {
+    /// `domain.dataset@version`.
+    pub dataset: String,
+    /// The snapshot's id.
+    pub id: String,
+}
+
+/// Gives the snapshot to read of a dataset, which is shown with its current one; none when it is gone.
+pub type FindSnapshot<'a> = &'a (dyn Fn(&DatasetKey, Option<&Arc<DatasetSource>>) -> Option<Arc<DatasetSource>> + Sync);
+
+/// Where the snapshots of an answer come from, and what it read.
+pub struct Snapshots<'a> {
+    find: FindSnapshot<'a>,
+    used: Vec<SnapshotRef>,
+}
+
+impl<'a> Snapshots<'a> {
+    /// Snapshots as `find` gives them.
+    pub fn new(find: FindSnapshot<'a>) -> Self {
+        Self { find, used: Vec::new() }
+    }
+
+    /// Those of now.
+    pub fn current() -> Snapshots<'static> {
+        Snapshots::new(&|_, current| current.cloned())
+    }
+
+    /// The snapshot to read of a dataset; it is remembered as used.
+    pub fn find(&mut self, key: &DatasetKey, current: Option<&Arc<DatasetSource>>) -> Option<Arc<DatasetSource>> {
+        let source = (self.find)(key, current)?;
+        self.used.push(SnapshotRef { dataset: key.to_string(), id: source.snapshot().id().to_owned() });
+        Some(source)
+    }
+
+    /// The snapshots used, each once, in the order of their names.
+    pub fn into_used(mut self) -> Vec<SnapshotRef> {
+        self.used.sort();
+        self.used.dedup();
+        self.used
+    }
+}

@@ -1,0 +1,114 @@
+//! A running gateway follows its mesh: a change is taken over as a whole, or not at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::Gateway;
+use super::publish::Published;
+use crate::fault::Fault;
+use crate::mesh::{Mesh, MeshConfig, Watcher};
+use crate::source::Stores;
+
+/// What became of a changed mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takeover {
+    TakenOver,
+    Refused,
+}
+
+impl Gateway {
+    /// Serves `mesh` from now on, unless datasets that are served would be lost. Answers under way keep what they
+    /// started with.
+    async fn take_over(&self, mesh: Arc<Mesh>) -> Takeover {
+        let previous = self.published.load_full();
+        let next = Published::open(mesh, &self.stores, &self.engine, &self.limits, Some(&previous)).await;
+        let mut lost = previous.lost_in(&next).peekable();
+        if lost.peek().is_some() {
+            for trouble in lost {
+                tracing::error!(%trouble, contract = %trouble.file.display(), "{REFUSED}");
+            }
+            return Takeover::Refused;
+        }
+        drop(lost);
+        for source in previous.sources() {
+            self.retired.insert(source.snapshot().id().to_owned(), Arc::clone(source));
+        }
+        if next.mesh().version() != previous.mesh().version() || next.troubles() != previous.troubles() {
+            next.report();
+        }
+        self.published.store(Arc::new(next));
+        Takeover::TakenOver
+    }
+
+    /// Follows the mesh's files and the products' data until `ended`: a changed mesh that loads without fault is taken
+    /// over, one with faults is logged and the last good one stays. Every `refresh` the products' files are listed
+    /// again, and what the watcher cannot see (a root in an object store) or what was refused is read again.
+    pub async fn follow(&self, config: &MeshConfig, watcher: Watcher, refresh: Duration, ended: CancellationToken) {
+        let mut changes = watcher.changes();
+        let mut ticks = interval(refresh);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let unwatched = config.has_remote_root();
+        let mut last = Takeover::TakenOver;
+        loop {
+            tokio::select! {
+                () = ended.cancelled() => return,
+                _ = ticks.tick() => {
+                    if unwatched || last == Takeover::Refused {
+                        last = self.reload(config).await;
+                    }
+                    self.take_over(Arc::clone(self.published.load().mesh())).await;
+                }
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        tracing::error!("the mesh is no longer watched");
+                        return ended.cancelled().await;
+                    }
+                    last = self.reload(config).await;
+                }
+            }
+        }
+    }
+
+    async fn reload(&self, config: &MeshConfig) -> Takeover {
+        let outcome = match load(config, &self.stores).await {
+            Ok(mesh) if mesh.version() == self.published.load().mesh().version() => return Takeover::TakenOver,
+            Ok(mesh) => self.take_over(Arc::new(mesh)).await,
+            Err(faults) => {
+                for fault in &faults {
+                    tracing::error!(%fault, "{REFUSED}");
+                }
+                Takeover::Refused
+            }
+        };
+        metrics::counter!("airside_mesh_takeovers_total", "outcome" => outcome.as_str()).increment(1);
+        outcome
+    }
+}
+
+/// Reads a mesh, with the configured stores for roots that lie in one.
+///
+/// # Errors
+/// Every fault of every file.
+pub async fn load(config: &MeshConfig, stores: &Stores) -> Result<Mesh, Vec<Fault>> {
+    let open = |url: &Url| {
+        let (store, _) = stores.open_prefix(url.as_str()).map_err(|error| error.to_string())?;
+        Ok(store)
+    };
+    Mesh::load_with(config, &open).await
+}
+
+impl Takeover {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::TakenOver => "taken_over",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+const REFUSED: &str = "the mesh or its data has a fault: what was served before stays in service";

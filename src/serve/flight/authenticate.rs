@@ -1,0 +1,46 @@
+//! From a call's metadata to its caller.
+
+use tonic::Request;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+
+use super::Flight;
+use super::error::FlightError;
+use crate::authn::{AuthnError, Credentials};
+use crate::gateway::Caller;
+use crate::principal::{Purpose, PurposeError};
+
+const PURPOSE: &str = "airside-purpose";
+
+impl Flight {
+    /// Authenticates a call.
+    pub(super) async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, FlightError> {
+        let purpose = purpose(request)?;
+        let verified = self.authenticator.authenticate(&credentials(request)?).await?;
+        let principal = self.gateway.principal(&verified)?;
+        let span = tracing::Span::current();
+        span.record("principal", tracing::field::display(&principal.identity));
+        span.record("purpose", purpose.as_str());
+        Ok(Caller { principal, purpose })
+    }
+}
+
+/// What a call presents: its header `authorization`, else the client certificate that TLS has verified.
+///
+/// # Errors
+/// [`AuthnError`] when there is neither, or the header cannot be read.
+pub fn credentials<T>(request: &Request<T>) -> Result<Credentials, AuthnError> {
+    let header = request.metadata().get_all("authorization");
+    let certificate = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>().and_then(TlsConnectInfo::peer_certs);
+    let der = certificate.as_deref().and_then(|chain| chain.first()).map(AsRef::as_ref);
+    Credentials::parse(header.iter().map(|value| value.as_bytes()), der)
+}
+
+/// The purpose of the header `airside-purpose`; none is the empty purpose, two different ones are refused.
+fn purpose<T>(request: &Request<T>) -> Result<Purpose, PurposeError> {
+    let mut values = request.metadata().get_all(PURPOSE).iter();
+    let Some(value) = values.next() else { return Ok(Purpose::default()) };
+    if values.any(|other| other != value) {
+        return Err(PurposeError);
+    }
+    Purpose::parse(value.to_str().map_err(|_| PurposeError)?)
+}

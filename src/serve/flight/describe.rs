@@ -1,0 +1,60 @@
+//! What a question would give, before a row of it is read.
+
+use std::time::{Duration, SystemTime};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::{IpcMessage, SchemaAsIpc};
+use sha2::{Digest, Sha256};
+
+use super::error::FlightError;
+use super::{Flight, descriptor, parameters};
+use crate::gateway::{Caller, Question};
+use crate::serve::proto::ticket::Question as Sealed;
+use crate::serve::proto::{Query, Snapshot};
+
+pub use super::sql::metadata_schema;
+
+/// A planned question.
+pub struct Described {
+    /// The result's schema: what every call says of it.
+    pub schema: SchemaRef,
+    /// The content of the ticket that fetches it.
+    pub sealed: Sealed,
+    /// How many rows there are, where that hides nothing.
+    pub rows: Option<u64>,
+}
+
+impl Flight {
+    pub(super) async fn describe_rows(
+        &self,
+        caller: &Caller,
+        question: &Question,
+        bound: Vec<u8>,
+    ) -> Result<Described, FlightError> {
+        let statement = self.gateway.statement(caller, question)?;
+        let values = parameters::values(&bound)?;
+        let answer = self.gateway.answer(caller, &statement, values, None).await?;
+        let schema = answer.schema();
+        let snapshots = answer.snapshots().iter();
+        let query = Query {
+            asked: Some(descriptor::seal(question)),
+            parameters: bound,
+            snapshots: snapshots.map(|s| Snapshot { dataset: s.dataset.clone(), id: s.id.clone() }).collect(),
+            schema: schema_digest(&schema)?,
+        };
+        Ok(Described { schema, sealed: Sealed::Query(query), rows: None })
+    }
+}
+
+/// A digest of a schema, types and nullability included.
+pub fn schema_digest(schema: &Schema) -> Result<Vec<u8>, FlightError> {
+    let options = IpcWriteOptions::default();
+    let IpcMessage(bytes) = SchemaAsIpc::new(schema, &options).try_into().map_err(FlightError::internal)?;
+    Ok(Sha256::digest(&bytes).to_vec())
+}
+
+/// The moment `ttl` from now, as protobuf has it.
+pub fn expiration(ttl: Duration) -> prost_types::Timestamp {
+    (SystemTime::now() + ttl).into()
+}

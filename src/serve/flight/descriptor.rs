@@ -1,0 +1,190 @@
+//! What a `FlightDescriptor` asks: one parser for paths, SQL text, Flight SQL commands and `ProductRequest`s.
+
+use arrow_flight::FlightDescriptor;
+use arrow_flight::flight_descriptor::DescriptorType;
+use arrow_flight::sql::{Any, Command};
+use prost::Message;
+
+use super::error::FlightError;
+use super::ticket::TicketError;
+use crate::gateway::{ProductQuestion, Question};
+use crate::principal::Purpose;
+use crate::product::Address;
+use crate::serve::proto::{ProductRequest, query};
+
+/// The type URL of a packed [`ProductRequest`].
+pub const PRODUCT_REQUEST: &str = "type.googleapis.com/airside.v1.ProductRequest";
+
+const FLIGHT_SQL: &str = "type.googleapis.com/arrow.flight.protocol.sql.";
+
+/// What a descriptor asks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// For rows; a purpose given within the request goes before the header's.
+    Rows(Question, Option<Purpose>),
+    /// For something Flight SQL defines.
+    Command(Command),
+}
+
+/// Parses a descriptor.
+///
+/// # Errors
+/// [`FlightError::Malformed`] when it is none of the forms, and what parsing an address or a purpose says.
+pub fn parse(descriptor: &FlightDescriptor) -> Result<Asked, FlightError> {
+    match DescriptorType::try_from(descriptor.r#type) {
+        Ok(DescriptorType::Path) => {
+            let address = Address::from_path(&descriptor.path)?;
+            Ok(Asked::Rows(Question::Product(ProductQuestion::all(address)), None))
+        }
+        Ok(DescriptorType::Cmd) => parse_command(&descriptor.cmd),
+        Ok(DescriptorType::Unknown) | Err(_) => {
+            Err(FlightError::Malformed("a descriptor is a path or a command".to_owned()))
+        }
+    }
+}
+
+/// Parses the bytes of a command.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_command(bytes: &[u8]) -> Result<Asked, FlightError> {
+    if let Ok(any) = Any::decode(bytes) {
+        if any.type_url == PRODUCT_REQUEST {
+            let request = ProductRequest::decode(any.value)
+                .map_err(|_| FlightError::Malformed("the command is no valid `ProductRequest`".to_owned()))?;
+            return product(request);
+        }
+        if any.type_url.starts_with(FLIGHT_SQL) {
+            return flight_sql(any).map(Asked::Command);
+        }
+    }
+    if let Some(request) = bare_product_request(bytes) {
+        return product(request);
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(sql) if !sql.trim().is_empty() => Ok(Asked::Rows(Question::Sql(sql.to_owned()), None)),
+        _ => Err(FlightError::Malformed(
+            "the command is neither SQL text, a Flight SQL command nor a `ProductRequest`".to_owned(),
+        )),
+    }
+}
+
+/// Unpacks a Flight SQL message.
+///
+/// # Errors
+/// [`FlightError::Malformed`] when it cannot be decoded, [`FlightError::Unimplemented`] when it is of no known kind.
+pub fn flight_sql(any: Any) -> Result<Command, FlightError> {
+    match Command::try_from(any) {
+        Ok(Command::Unknown(any)) => {
+            let name = any.type_url.rsplit('.').next().unwrap_or_default().chars().take(64).collect();
+            Err(FlightError::Unimplemented(name))
+        }
+        Ok(command) => Ok(command),
+        Err(_) => Err(FlightError::Malformed("the command cannot be decoded".to_owned())),
+    }
+}
+
+/// A `ProductRequest` that nobody packed. It cannot be mistaken for SQL: it starts with the tag of its address,
+/// a line feed, then the address's length, and no statement has 2 to 200 letters, digits and dots in a row there.
+fn bare_product_request(bytes: &[u8]) -> Option<ProductRequest> {
+    const ADDRESS_TAG: u8 = 0x0a;
+    if bytes.first() != Some(&ADDRESS_TAG) {
+        return None;
+    }
+    let request = ProductRequest::decode(bytes).ok()?;
+    Address::parse(&request.address).is_ok().then_some(request)
+}
+
+/// The question of a sealed query, as [`seal`] put it there.
+///
+/// # Errors
+/// [`FlightError`] when it holds none.
+pub fn unseal(asked: Option<query::Asked>) -> Result<Question, FlightError> {
+    match asked {
+        Some(query::Asked::Sql(sql)) => Ok(Question::Sql(sql)),
+        Some(query::Asked::Product(request)) => Ok(Question::Product(product_question(request)?)),
+        None => Err(TicketError::Invalid.into()),
+    }
+}
+
+/// A question, as a sealed query carries it.
+pub fn seal(question: &Question) -> query::Asked {
+    match question {
+        Question::Sql(sql) => query::Asked::Sql(sql.clone()),
+        Question::Product(question) => query::Asked::Product(ProductRequest {
+            address: question.address.to_string(),
+            columns: question.columns.clone(),
+            filter: question.filter.clone().unwrap_or_default(),
+            limit: question.limit,
+            ..ProductRequest::default()
+        }),
+    }
+}
+
+fn product(request: ProductRequest) -> Result<Asked, FlightError> {
+    if !request.as_of.is_empty() {
+        return Err(FlightError::Unimplemented("`as_of` of a ProductRequest".to_owned()));
+    }
+    let purpose = match request.purpose.as_str() {
+        "" => None,
+        purpose => Some(Purpose::parse(purpose)?),
+    };
+    Ok(Asked::Rows(Question::Product(product_question(request)?), purpose))
+}
+
+fn product_question(request: ProductRequest) -> Result<ProductQuestion, FlightError> {
+    Ok(ProductQuestion {
+        address: Address::parse(&request.address)?,
+        columns: request.columns,
+        filter: Some(request.filter).filter(|filter| !filter.trim().is_empty()),
+        limit: request.limit,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_flight::sql::{CommandGetCatalogs, ProstMessageExt};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request() -> ProductRequest {
+        ProductRequest {
+            address: "sales.orders@2/lines".to_owned(),
+            columns: vec!["a".to_owned()],
+            filter: "a > 1".to_owned(),
+            limit: Some(7),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn every_form_of_command_is_told_apart() {
+        let packed = Any { type_url: PRODUCT_REQUEST.to_owned(), value: request().encode_to_vec().into() };
+        let bare = parse_command(&request().encode_to_vec()).unwrap();
+        assert_eq!(parse_command(&packed.encode_to_vec()).unwrap(), bare);
+        assert!(matches!(bare, Asked::Rows(Question::Product(_), None)));
+        assert_eq!(parse_command(b"\nSELECT 1").unwrap(), Asked::Rows(Question::Sql("\nSELECT 1".to_owned()), None));
+        let catalogs = CommandGetCatalogs {};
+        assert_eq!(
+            parse_command(&catalogs.as_any().encode_to_vec()).unwrap(),
+            Asked::Command(Command::CommandGetCatalogs(catalogs))
+        );
+        for bad in [&b""[..], b"  ", b"\xff\xfe"] {
+            assert!(matches!(parse_command(bad), Err(FlightError::Malformed(_))));
+        }
+    }
+
+    #[test]
+    fn unsupported_parts_say_so_by_name() {
+        let request = ProductRequest { as_of: "x".to_owned(), ..request() };
+        assert!(matches!(parse_command(&request.encode_to_vec()), Err(FlightError::Unimplemented(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_command_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse_command(&bytes);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! DoGet: a ticket redeemed. The caller is authenticated and authorized again, under today's policy.
+
+use arrow_flight::sql::Any;
+use arrow_flight::{FlightData, Ticket};
+use futures::{StreamExt, stream};
+use prost::Message;
+use tonic::{Request, Response};
+
+use super::describe::schema_digest;
+use super::encode::encode;
+use super::error::FlightError;
+use super::ticket::TicketError;
+use super::{Flight, Replies, descriptor, parameters};
+use crate::gateway::{AnswerError, Caller, SnapshotRef};
+use crate::serve::proto::Query;
+use crate::serve::proto::ticket::Question as Sealed;
+
+impl Flight {
+    pub(super) async fn answer_do_get(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<Response<Replies<FlightData>>, FlightError> {
+        let mut caller = self.caller(&request).await?;
+        match self.tickets.open(&request.into_inner().ticket, &mut caller)? {
+            Sealed::Query(query) => self.rows(&caller, query).await,
+            Sealed::Command(command) => {
+                let any = Any::decode(command.as_slice()).map_err(|_| TicketError::Invalid)?;
+                let batch = self.metadata(&caller, descriptor::flight_sql(any)?)?;
+                let schema = batch.schema();
+                let rows = stream::iter([Ok::<_, FlightError>(batch)]);
+                Ok(Response::new(encode(schema, rows)))
+            }
+        }
+    }
+
+    async fn rows(&self, caller: &Caller, query: Query) -> Result<Response<Replies<FlightData>>, FlightError> {
+        let statement = self.gateway.statement(caller, &descriptor::unseal(query.asked)?)?;
+        let pinned: Vec<SnapshotRef> =
+            query.snapshots.into_iter().map(|s| SnapshotRef { dataset: s.dataset, id: s.id }).collect();
+        let values = parameters::values(&query.parameters)?;
+        let answer = self.gateway.answer(caller, &statement, values, Some(&pinned)).await?;
+        let schema = answer.schema();
+        if schema_digest(&schema)? != query.schema {
+            return Err(AnswerError::Outdated.into());
+        }
+        let rows = self.gateway.execute(answer)?;
+        Ok(Response::new(encode(schema, rows.map(|row| row.map_err(|error| FlightError::Answer(error.into()))))))
+    }
+}

@@ -1,0 +1,106 @@
+//! GetFlightInfo and GetSchema: what would come back, and the ticket to fetch it with.
+
+use arrow::datatypes::Schema;
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::sql::{Command, CommandPreparedStatementQuery, CommandStatementQuery};
+use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, IpcMessage, SchemaAsIpc, SchemaResult, Ticket};
+use bytes::Bytes;
+use prost::Message;
+use tonic::{Request, Response};
+
+use super::Flight;
+use super::describe::{Described, expiration, metadata_schema};
+use super::descriptor::{Asked, parse};
+use super::error::FlightError;
+use crate::gateway::{Caller, Question};
+use crate::serve::proto::ticket::Question as Sealed;
+
+impl Flight {
+    pub(super) async fn answer_get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, FlightError> {
+        let mut caller = self.caller(&request).await?;
+        let descriptor = request.into_inner();
+        let described = self.describe(&mut caller, &descriptor).await?;
+        let info = self.flight_info(&caller, &described.schema.clone(), Some(described.sealed), described.rows)?;
+        Ok(Response::new(info.with_descriptor(descriptor)))
+    }
+
+    pub(super) async fn answer_get_schema(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<SchemaResult>, FlightError> {
+        let mut caller = self.caller(&request).await?;
+        let described = self.describe(&mut caller, &request.into_inner()).await?;
+        let options = IpcWriteOptions::default();
+        let result = SchemaAsIpc::new(&described.schema, &options).try_into().map_err(FlightError::internal)?;
+        Ok(Response::new(result))
+    }
+
+    /// What a descriptor asks for, planned but not read.
+    async fn describe(&self, caller: &mut Caller, descriptor: &FlightDescriptor) -> Result<Described, FlightError> {
+        match parse(descriptor)? {
+            Asked::Rows(question, purpose) => {
+                if let Some(purpose) = purpose {
+                    caller.purpose = purpose;
+                }
+                self.describe_rows(caller, &question, Vec::new()).await
+            }
+            Asked::Command(Command::CommandStatementQuery(CommandStatementQuery { query, .. })) => {
+                self.describe_rows(caller, &Question::Sql(query), Vec::new()).await
+            }
+            Asked::Command(Command::CommandPreparedStatementQuery(command)) => {
+                self.describe_prepared(caller, &command).await
+            }
+            Asked::Command(command) => {
+                let schema = metadata_schema(&command)?;
+                let sealed = Sealed::Command(command.into_any().encode_to_vec());
+                Ok(Described { schema, sealed, rows: None })
+            }
+        }
+    }
+
+    async fn describe_prepared(
+        &self,
+        caller: &mut Caller,
+        command: &CommandPreparedStatementQuery,
+    ) -> Result<Described, FlightError> {
+        let handle = &command.prepared_statement_handle;
+        let mut prepared = self.tickets.open_handle(handle, caller)?;
+        if prepared.parameters.is_empty()
+            && let Some(bound) = self.bindings.get(&prepared)
+        {
+            prepared.parameters = bound;
+        }
+        self.describe_rows(caller, &Question::Sql(prepared.sql), prepared.parameters).await
+    }
+
+    /// The answer to GetFlightInfo; without `sealed` there is nothing to fetch.
+    pub(super) fn flight_info(
+        &self,
+        caller: &Caller,
+        schema: &Schema,
+        sealed: Option<Sealed>,
+        rows: Option<u64>,
+    ) -> Result<FlightInfo, FlightError> {
+        let options = IpcWriteOptions::default();
+        let IpcMessage(schema) = SchemaAsIpc::new(schema, &options).try_into().map_err(FlightError::internal)?;
+        let endpoint = sealed.map(|sealed| FlightEndpoint {
+            ticket: Some(Ticket { ticket: self.tickets.seal(caller, sealed) }),
+            // An empty list of locations means "here"; anything else breaks one client or another.
+            location: Vec::new(),
+            expiration_time: Some(expiration(self.tickets.ttl())),
+            app_metadata: Bytes::new(),
+        });
+        Ok(FlightInfo {
+            schema,
+            flight_descriptor: None,
+            endpoint: endpoint.into_iter().collect(),
+            total_records: rows.and_then(|rows| i64::try_from(rows).ok()).unwrap_or(-1),
+            total_bytes: -1,
+            ordered: false,
+            app_metadata: Bytes::new(),
+        })
+    }
+}

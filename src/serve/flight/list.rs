@@ -1,0 +1,52 @@
+//! ListFlights and ListActions.
+
+use arrow_flight::{ActionType, Criteria, Empty, FlightDescriptor, FlightInfo};
+use futures::stream;
+use tonic::{Request, Response};
+
+use super::error::FlightError;
+use super::{Flight, Replies, action};
+use crate::gateway::{Listing, ProductQuestion, Question};
+
+impl Flight {
+    /// Every product the caller may discover, by its path; `Criteria.expression` narrows by a prefix of
+    /// `domain.product`. One that may be discovered but not read comes without an endpoint.
+    pub(super) async fn answer_list_flights(
+        &self,
+        request: Request<Criteria>,
+    ) -> Result<Response<Replies<FlightInfo>>, FlightError> {
+        let caller = self.caller(&request).await?;
+        let criteria = request.into_inner().expression;
+        let prefix = std::str::from_utf8(&criteria)
+            .map_err(|_| FlightError::Malformed("a criteria expression is the prefix of an address".to_owned()))?;
+        let mut infos = Vec::new();
+        for listing in self.gateway.catalog(&caller) {
+            if !listing.address.to_string().starts_with(prefix) {
+                continue;
+            }
+            let info = match &listing {
+                Listing { grant: Some(_), address, .. } => {
+                    let question = Question::Product(ProductQuestion::all(address.clone()));
+                    match self.describe_rows(&caller, &question, Vec::new()).await {
+                        Ok(described) => {
+                            self.flight_info(&caller, &described.schema, Some(described.sealed), described.rows)?
+                        }
+                        // One product out of order must not hide the others.
+                        Err(_) => self.flight_info(&caller, &listing.schema(), None, None)?,
+                    }
+                }
+                _ => self.flight_info(&caller, &listing.schema(), None, None)?,
+            };
+            infos.push(Ok(info.with_descriptor(FlightDescriptor::new_path(listing.path()))));
+        }
+        Ok(Response::new(Box::pin(stream::iter(infos))))
+    }
+
+    pub(super) async fn answer_list_actions(
+        &self,
+        request: Request<Empty>,
+    ) -> Result<Response<Replies<ActionType>>, FlightError> {
+        self.caller(&request).await?;
+        Ok(Response::new(Box::pin(stream::iter(action::types().map(Ok)))))
+    }
+}

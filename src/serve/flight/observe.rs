@@ -1,0 +1,43 @@
+//! What every call leaves behind: one log line, one count, one duration; and no panic reaches a client.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use futures::FutureExt;
+use tonic::{Code, Response, Status};
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use super::error::FlightError;
+
+/// Runs one call under watch.
+///
+/// # Errors
+/// The call's own status.
+pub async fn observe<T>(
+    rpc: &'static str,
+    call: impl Future<Output = Result<Response<T>, FlightError>>,
+) -> Result<Response<T>, Status> {
+    let started = Instant::now();
+    // Who calls is known only on the way; `caller` fills it in.
+    let span = tracing::info_span!("call", rpc, principal = Empty, purpose = Empty);
+    let outcome = match AssertUnwindSafe(call).catch_unwind().instrument(span.clone()).await {
+        Ok(outcome) => outcome,
+        Err(panic) => Err(FlightError::internal(panic_text(&*panic))),
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    let code = outcome.as_ref().map_or_else(FlightError::code, |_| Code::Ok);
+    metrics::counter!("airside_rpc_total", "rpc" => rpc, "code" => format!("{code:?}")).increment(1);
+    metrics::histogram!("airside_rpc_seconds", "rpc" => rpc).record(seconds);
+    span.in_scope(|| match &outcome {
+        Ok(_) => tracing::info!(seconds, "answered"),
+        Err(error) => tracing::info!(seconds, ?code, %error, detail = error.detail(), "refused"),
+    });
+    outcome.map_err(Status::from)
+}
+
+/// What a panic said, for the log.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("(no text)"))
+}

@@ -1,0 +1,152 @@
+//! The gRPC listener: limits, keep-alive, TLS, health, and the drain at the end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+
+use super::Flight;
+use super::do_put::Bindings;
+use super::ticket::Tickets;
+use crate::authn::Authenticator;
+use crate::gateway::Gateway;
+use crate::seal::{SealKeys, SecretRef};
+use crate::serve::listener::{ListenError, refuse_plaintext};
+use crate::serve::tls::Tls;
+
+/// The section `[flight]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlightConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub addr: SocketAddr,
+    /// Listen beyond loopback without TLS.
+    pub plaintext_beyond_loopback: bool,
+    /// Concurrent streams of one connection.
+    pub max_streams_per_connection: u32,
+}
+
+impl Default for FlightConfig {
+    fn default() -> Self {
+        Self {
+            addr: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            plaintext_beyond_loopback: false,
+            max_streams_per_connection: 256,
+        }
+    }
+}
+
+impl FlightConfig {
+    /// Refuses an address where others could listen in; `encrypted` says whether there is TLS.
+    ///
+    /// # Errors
+    /// [`ListenError::Plaintext`].
+    pub fn check(&self, encrypted: bool) -> Result<(), ListenError> {
+        refuse_plaintext("flight", self.addr, encrypted, self.plaintext_beyond_loopback)
+    }
+}
+
+/// The section `[tickets]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TicketConfig {
+    /// The keys that seal tickets, handles and session tokens, by reference. The first seals, all
+    /// open, so that keys can be rotated; replicas share them. Without any, a key is made up that dies with the process.
+    pub keys: Vec<SecretRef>,
+    /// Seconds a ticket or handle is good for.
+    pub ttl_seconds: u64,
+}
+
+impl Default for TicketConfig {
+    fn default() -> Self {
+        Self { keys: Vec::new(), ttl_seconds: 3600 }
+    }
+}
+
+/// Bytes of a message that a client may send; bound parameters are the largest.
+const MAX_REQUEST: usize = 8 * 1024 * 1024;
+/// Bytes of a call's headers.
+const MAX_HEADERS: u32 = 64 * 1024;
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// A bound gRPC listener.
+pub struct FlightListener {
+    listener: TcpListener,
+    server: Server,
+    flight: Flight,
+    encrypted: bool,
+}
+
+impl FlightListener {
+    /// Binds the listener.
+    ///
+    /// # Errors
+    /// [`ListenError`] when the address cannot be bound, or is beyond loopback without TLS.
+    pub async fn bind(
+        config: &FlightConfig,
+        tickets: &TicketConfig,
+        tls: Option<&Tls>,
+        keys: SealKeys,
+        gateway: Arc<Gateway>,
+        authenticator: Arc<Authenticator>,
+    ) -> Result<Self, ListenError> {
+        config.check(tls.is_some())?;
+        let bind = |source| ListenError::Bind { addr: config.addr, source };
+        let listener = TcpListener::bind(config.addr).await.map_err(bind)?;
+        let mut server = Server::builder()
+            .tcp_nodelay(true)
+            .max_concurrent_streams(config.max_streams_per_connection)
+            .http2_max_header_list_size(MAX_HEADERS)
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .http2_adaptive_window(Some(true));
+        if let Some(tls) = tls {
+            server = server.tls_config(tls.tonic()).map_err(|error| bind(io::Error::other(error)))?;
+        }
+        let ttl = Duration::from_secs(tickets.ttl_seconds);
+        let flight = Flight { gateway, authenticator, tickets: Tickets::new(keys, ttl), bindings: Bindings::new(ttl) };
+        Ok(Self { listener, server, flight, encrypted: tls.is_some() })
+    }
+
+    /// The address listened on.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    pub fn addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Whether connections are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// Serves until `draining` is cancelled and the last call has been answered.
+    ///
+    /// # Errors
+    /// When the transport fails.
+    pub async fn serve(mut self, draining: CancellationToken) -> Result<(), tonic::transport::Error> {
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_service_status("", ServingStatus::Serving).await;
+        reporter.set_serving::<FlightServiceServer<Flight>>().await;
+        let flight = FlightServiceServer::new(self.flight).max_decoding_message_size(MAX_REQUEST);
+        let drained = async move {
+            draining.cancelled().await;
+            reporter.set_service_status("", ServingStatus::NotServing).await;
+            reporter.set_not_serving::<FlightServiceServer<Flight>>().await;
+        };
+        self.server
+            .add_service(health)
+            .add_service(flight)
+            .serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), drained)
+            .await
+    }
+}

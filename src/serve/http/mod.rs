@@ -1,0 +1,134 @@
+//! The HTTP side: health for orchestrators, metrics for Prometheus. It serves no data.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::gateway::Gateway;
+use crate::serve::listener::{ListenError, refuse_plaintext};
+use crate::serve::tls::{Tls, TlsListener};
+
+/// The section `[http]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub addr: SocketAddr,
+    /// Whether `[tls]` applies here too; orchestrators' probes often want it off.
+    pub tls: bool,
+    /// Listen beyond loopback without TLS.
+    pub plaintext_beyond_loopback: bool,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { addr: SocketAddr::from(([127, 0, 0, 1], 8080)), tls: true, plaintext_beyond_loopback: false }
+    }
+}
+
+impl HttpConfig {
+    /// Refuses an address where others could listen in; `encrypted` says whether there is TLS.
+    ///
+    /// # Errors
+    /// [`ListenError::Plaintext`].
+    pub fn check(&self, encrypted: bool) -> Result<(), ListenError> {
+        refuse_plaintext("http", self.addr, encrypted && self.tls, self.plaintext_beyond_loopback)
+    }
+}
+
+/// What the pages show.
+struct Pages {
+    gateway: Arc<Gateway>,
+    metrics: PrometheusHandle,
+    draining: CancellationToken,
+}
+
+/// A bound HTTP listener.
+pub struct HttpServer {
+    listener: TcpListener,
+    tls: Option<Tls>,
+    router: Router,
+}
+
+impl HttpServer {
+    /// Binds the listener. Once `draining` is cancelled `/readyz` says no.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or is beyond loopback without TLS.
+    pub async fn bind(
+        config: &HttpConfig,
+        tls: Option<Tls>,
+        gateway: Arc<Gateway>,
+        metrics: PrometheusHandle,
+        draining: CancellationToken,
+    ) -> Result<Self, ListenError> {
+        let tls = tls.filter(|_| config.tls);
+        config.check(tls.is_some())?;
+        let listener =
+            TcpListener::bind(config.addr).await.map_err(|source| ListenError::Bind { addr: config.addr, source })?;
+        let pages = Arc::new(Pages { gateway, metrics, draining });
+        let router = Router::new()
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(render_metrics))
+            .with_state(pages)
+            .layer(CatchPanicLayer::new());
+        Ok(Self { listener, tls, router })
+    }
+
+    /// The address listened on.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    pub fn addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Whether connections are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Serves until the drain has ended.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(self, ended: CancellationToken) -> io::Result<()> {
+        let signal = async move { ended.cancelled().await };
+        match self.tls {
+            Some(tls) => {
+                let listener = TlsListener::new(self.listener, &tls);
+                axum::serve(listener, self.router).with_graceful_shutdown(signal).await
+            }
+            None => axum::serve(self.listener, self.router).with_graceful_shutdown(signal).await,
+        }
+    }
+}
+
+/// The process runs.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The gateway takes calls: a mesh is served and no drain is under way.
+async fn readyz(State(pages): State<Arc<Pages>>) -> Response {
+    if pages.draining.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
+    }
+    (StatusCode::OK, format!("ready\n{}", pages.gateway.readiness())).into_response()
+}
+
+async fn render_metrics(State(pages): State<Arc<Pages>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], pages.metrics.render()).into_response()
+}
