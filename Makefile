@@ -1,0 +1,107 @@
+# Airside: the recipes of contributors and of continuous integration. `make help` lists them.
+#
+# Everything built or installed lies outside the checkout, so that a fresh clone is warm at once.
+
+CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/airside
+CARGO_TARGET_DIR ?= $(CACHE)/target
+export CARGO_TARGET_DIR
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+# An environment is named after what it holds: changed requirements make a new one, and nothing is
+# installed twice.
+digest = $(shell { cat $(1); $(PYTHON) --version; } 2>&1 | cksum | cut -d ' ' -f 1)
+CLIENTS := $(CACHE)/venv-clients-$(call digest,tests/clients/requirements.txt)
+OIDC := $(CACHE)/oidc-$(call digest,tests/oidc/package.json tests/oidc/package-lock.json)
+FLIGHT_SQL_CLIENT_VERSION := 59.3.2
+TOOLS := $(CACHE)/tools-$(FLIGHT_SQL_CLIENT_VERSION)
+FLIGHT_SQL_CLIENT := $(TOOLS)/bin/flight_sql_client
+
+AIRSIDE := $(CARGO_TARGET_DIR)/debug/airside
+CARGO := cargo
+LOCKED := --locked
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help test quick fmt fmt-check lint unit rust clients clients-quick bench demo deny \
+        needs needs-node binary
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: needs needs-node fmt-check lint rust clients ## everything that CI runs
+
+quick: needs fmt-check lint rust clients-quick ## a contributor's loop: Rust and Python only
+
+fmt: $(CLIENTS)/.complete ## format the Rust and Python code
+	$(CARGO) fmt
+	$(CLIENTS)/bin/ruff check --quiet --fix tests/clients
+	$(CLIENTS)/bin/ruff format --quiet tests/clients
+
+fmt-check: $(CLIENTS)/.complete
+	$(CARGO) fmt --check
+	$(CLIENTS)/bin/ruff format --quiet --check tests/clients
+
+lint: $(CLIENTS)/.complete ## clippy, warnings denied, and ruff
+	$(CLIENTS)/bin/ruff check --quiet tests/clients
+	$(CARGO) clippy $(LOCKED) --all-targets --quiet -- -D warnings
+
+unit: ## the unit tests alone
+	$(CARGO) test $(LOCKED) --lib
+
+rust: ## unit tests and the integration tests, which start the real gateway
+	$(CARGO) test $(LOCKED) --lib --bins --test integration
+
+binary:
+	$(CARGO) build $(LOCKED) --bin airside
+
+# The Python clients talk to the debug build: it checks arithmetic that the release build does not.
+PYTEST = AIRSIDE_BIN=$(AIRSIDE) $(1) -m pytest -p no:cacheprovider
+
+clients: binary $(CLIENTS)/.complete $(OIDC)/.complete $(FLIGHT_SQL_CLIENT) ## every client test against the gateway
+	AIRSIDE_OIDC_DIR=$(OIDC) AIRSIDE_FLIGHT_SQL_CLIENT=$(FLIGHT_SQL_CLIENT) \
+	  $(call PYTEST,$(CLIENTS)/bin/python) tests/clients $(PYTEST_ARGS)
+
+clients-quick: binary $(CLIENTS)/.complete ## the client tests that need neither Node nor flight_sql_client
+	$(call PYTEST,$(CLIENTS)/bin/python) tests/clients $(PYTEST_ARGS)
+
+bench: ## the criterion benches
+	$(CARGO) bench $(LOCKED)
+
+demo: ## the demo mesh, served (release build)
+	$(CARGO) run $(LOCKED) --release -- demo
+
+deny: ## licences, sources and duplicates of dependencies, if cargo-deny is there
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check licenses bans sources; \
+	else echo "cargo-deny is not installed: cargo install cargo-deny"; fi
+
+# What must be there, said before an hour of building.
+needs:
+	@missing=; \
+	command -v $(CARGO) >/dev/null || missing="$$missing\n  cargo (Rust 1.95 or newer)"; \
+	cargo fmt --version >/dev/null 2>&1 || missing="$$missing\n  rustfmt (rustup component add rustfmt)"; \
+	cargo clippy --version >/dev/null 2>&1 || missing="$$missing\n  clippy (rustup component add clippy)"; \
+	$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  missing="$$missing\n  python3 3.11 or newer with venv (PYTHON=... names another)"; \
+	if [ -n "$$missing" ]; then printf "missing:$$missing\n" >&2; exit 1; fi
+
+needs-node:
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 || \
+	  { printf 'missing:\n  node 20 or newer with npm (the tests sign in at a real OIDC provider); `make quick` does without\n' >&2; exit 1; }
+
+$(CACHE)/venv-clients-%/.complete: tests/clients/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+# Node resolves packages beside the script that imports them, so the script is copied there.
+$(CACHE)/oidc-%/.complete: tests/oidc/package.json
+	mkdir -p $(@D)
+	cp tests/oidc/package*.json $(@D)
+	npm ci --prefix $(@D) --no-audit --no-fund --silent
+	touch $@
+
+$(FLIGHT_SQL_CLIENT):
+	CARGO_TARGET_DIR=$(CACHE)/target-tools $(CARGO) install --quiet --locked --debug --root $(TOOLS) \
+	  --version $(FLIGHT_SQL_CLIENT_VERSION) --features cli,flight-sql,tls-ring --bin flight_sql_client arrow-flight
