@@ -78,6 +78,38 @@ def test_files_that_break_the_contract_are_faults(mesh):
     assert "o_clerc" in report.stdout + report.stderr
 
 
+DERIVED = "mesh/domains/marketing/products/customer_lifetime_value.odcs.yaml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("FROM customers.customer AS c", "FROM marketing.customer_lifetime_value AS c", "reads itself"),
+        ("JOIN sales.orders AS o", "JOIN supply.part AS o", "may not read `supply.part`"),
+        ("JOIN sales.orders AS o", "JOIN sales.no_such AS o", "no dataset of the mesh"),
+        ("COUNT(*) AS orders", "CAST(COUNT(*) AS VARCHAR) AS orders", "CAST"),
+    ],
+    ids=["a cycle", "no permit", "no such source", "another type"],
+)
+def test_a_derived_product_that_cannot_be_answered_is_a_fault(old, new, says, mesh):
+    spoil(mesh, DERIVED, old, new)
+    report = check(mesh)
+    assert report.returncode == 1
+    assert says in report.stdout and "customer_lifetime_value.odcs.yaml" in report.stdout, report.stdout
+
+
+def test_a_cycle_of_two_is_a_fault(mesh):
+    """Another product reads this one, and this one reads it."""
+    contract = (mesh / DERIVED).read_text()
+    other = contract.replace("customer_lifetime_value", "second")
+    other = other.replace("FROM customers.customer AS c", "FROM marketing.customer_lifetime_value AS c")
+    (mesh / DERIVED).with_name("second.odcs.yaml").write_text(other)
+    spoil(mesh, DERIVED, "FROM customers.customer AS c", "FROM marketing.second AS c")
+    report = check(mesh)
+    assert report.returncode == 1
+    assert "reads itself" in report.stdout, report.stdout
+
+
 @pytest.mark.parametrize(
     "path", ["../customers/data/customer/*.parquet", "/etc/*.parquet", "./data/%2e%2e/x/*.parquet"]
 )
