@@ -8,9 +8,9 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 use super::Flight;
@@ -102,7 +102,6 @@ impl FlightListener {
         let bind = |source| ListenError::Bind { addr: config.addr, source };
         let listener = TcpListener::bind(config.addr).await.map_err(bind)?;
         let mut server = Server::builder()
-            .tcp_nodelay(true)
             .max_concurrent_streams(config.max_streams_per_connection)
             .http2_max_header_list_size(MAX_HEADERS)
             .http2_keepalive_interval(Some(KEEPALIVE))
@@ -143,10 +142,8 @@ impl FlightListener {
             reporter.set_service_status("", ServingStatus::NotServing).await;
             reporter.set_not_serving::<FlightServiceServer<Flight>>().await;
         };
-        self.server
-            .add_service(health)
-            .add_service(flight)
-            .serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), drained)
-            .await
+        // The builder's own setting does not reach a listener that is bound already.
+        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
+        self.server.add_service(health).add_service(flight).serve_with_incoming_shutdown(incoming, drained).await
     }
 }
