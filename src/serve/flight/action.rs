@@ -1,18 +1,17 @@
 //! DoAction: preparing and closing statements.
 
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
     Any, ProstMessageExt,
 };
-use arrow_flight::{Action, ActionType, IpcMessage, SchemaAsIpc};
-use bytes::Bytes;
+use arrow_flight::{Action, ActionType};
 use futures::stream;
 use prost::Message;
 use tonic::{Request, Response};
 use uuid::Uuid;
 
+use super::describe::schema_bytes;
 use super::error::FlightError;
 use super::ticket::Prepared;
 use super::{Flight, Replies};
@@ -87,11 +86,4 @@ fn unpack<M: ProstMessageExt>(body: &[u8]) -> Result<M, FlightError> {
     let malformed = || FlightError::Malformed("the action's body cannot be decoded".to_owned());
     let any = Any::decode(body).map_err(|_| malformed())?;
     any.unpack::<M>().map_err(|_| malformed())?.ok_or_else(malformed)
-}
-
-/// A schema as Flight SQL carries it in messages.
-fn schema_bytes(schema: &Schema) -> Result<Bytes, FlightError> {
-    let options = IpcWriteOptions::default();
-    let IpcMessage(bytes) = SchemaAsIpc::new(schema, &options).try_into().map_err(FlightError::internal)?;
-    Ok(bytes)
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{IpcMessage, SchemaAsIpc};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::error::FlightError;
@@ -21,8 +22,6 @@ pub struct Described {
     pub schema: SchemaRef,
     /// The content of the ticket that fetches it.
     pub sealed: Sealed,
-    /// How many rows there are, where that hides nothing.
-    pub rows: Option<u64>,
 }
 
 impl Flight {
@@ -43,15 +42,20 @@ impl Flight {
             snapshots: snapshots.map(|s| Snapshot { dataset: s.dataset.clone(), id: s.id.clone() }).collect(),
             schema: schema_digest(&schema)?,
         };
-        Ok(Described { schema, sealed: Sealed::Query(query), rows: None })
+        Ok(Described { schema, sealed: Sealed::Query(query) })
     }
+}
+
+/// A schema as Flight carries it: an encapsulated IPC message.
+pub fn schema_bytes(schema: &Schema) -> Result<Bytes, FlightError> {
+    let options = IpcWriteOptions::default();
+    let IpcMessage(bytes) = SchemaAsIpc::new(schema, &options).try_into().map_err(FlightError::internal)?;
+    Ok(bytes)
 }
 
 /// A digest of a schema, types and nullability included.
 pub fn schema_digest(schema: &Schema) -> Result<Vec<u8>, FlightError> {
-    let options = IpcWriteOptions::default();
-    let IpcMessage(bytes) = SchemaAsIpc::new(schema, &options).try_into().map_err(FlightError::internal)?;
-    Ok(Sha256::digest(&bytes).to_vec())
+    Ok(Sha256::digest(schema_bytes(schema)?).to_vec())
 }
 
 /// The moment `ttl` from now, as protobuf has it.

@@ -1,15 +1,14 @@
 //! GetFlightInfo and GetSchema: what would come back, and the ticket to fetch it with.
 
 use arrow::datatypes::Schema;
-use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::sql::{Command, CommandPreparedStatementQuery, CommandStatementQuery};
-use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, IpcMessage, SchemaAsIpc, SchemaResult, Ticket};
+use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket};
 use bytes::Bytes;
 use prost::Message;
 use tonic::{Request, Response};
 
 use super::Flight;
-use super::describe::{Described, expiration, metadata_schema};
+use super::describe::{Described, expiration, metadata_schema, schema_bytes};
 use super::descriptor::{Asked, parse};
 use super::error::FlightError;
 use crate::gateway::{Caller, Question};
@@ -23,7 +22,7 @@ impl Flight {
         let mut caller = self.caller(&request).await?;
         let descriptor = request.into_inner();
         let described = self.describe(&mut caller, &descriptor).await?;
-        let info = self.flight_info(&caller, &described.schema.clone(), Some(described.sealed), described.rows)?;
+        let info = self.flight_info(&caller, &described.schema, Some(described.sealed))?;
         Ok(Response::new(info.with_descriptor(descriptor)))
     }
 
@@ -33,9 +32,7 @@ impl Flight {
     ) -> Result<Response<SchemaResult>, FlightError> {
         let mut caller = self.caller(&request).await?;
         let described = self.describe(&mut caller, &request.into_inner()).await?;
-        let options = IpcWriteOptions::default();
-        let result = SchemaAsIpc::new(&described.schema, &options).try_into().map_err(FlightError::internal)?;
-        Ok(Response::new(result))
+        Ok(Response::new(SchemaResult { schema: schema_bytes(&described.schema)? }))
     }
 
     /// What a descriptor asks for, planned but not read.
@@ -56,7 +53,7 @@ impl Flight {
             Asked::Command(command) => {
                 let schema = metadata_schema(&command)?;
                 let sealed = Sealed::Command(command.into_any().encode_to_vec());
-                Ok(Described { schema, sealed, rows: None })
+                Ok(Described { schema, sealed })
             }
         }
     }
@@ -82,10 +79,7 @@ impl Flight {
         caller: &Caller,
         schema: &Schema,
         sealed: Option<Sealed>,
-        rows: Option<u64>,
     ) -> Result<FlightInfo, FlightError> {
-        let options = IpcWriteOptions::default();
-        let IpcMessage(schema) = SchemaAsIpc::new(schema, &options).try_into().map_err(FlightError::internal)?;
         let endpoint = sealed.map(|sealed| FlightEndpoint {
             ticket: Some(Ticket { ticket: self.tickets.seal(caller, sealed) }),
             // An empty list of locations means "here"; anything else breaks one client or another.
@@ -94,10 +88,11 @@ impl Flight {
             app_metadata: Bytes::new(),
         });
         Ok(FlightInfo {
-            schema,
+            schema: schema_bytes(schema)?,
             flight_descriptor: None,
             endpoint: endpoint.into_iter().collect(),
-            total_records: rows.and_then(|rows| i64::try_from(rows).ok()).unwrap_or(-1),
+            // A count would tell of hidden rows.
+            total_records: -1,
             total_bytes: -1,
             ordered: false,
             app_metadata: Bytes::new(),

@@ -28,14 +28,12 @@ impl Flight {
                 Listing { grant: Some(_), address, .. } => {
                     let question = Question::Product(ProductQuestion::all(address.clone()));
                     match self.describe_rows(&caller, &question, Vec::new()).await {
-                        Ok(described) => {
-                            self.flight_info(&caller, &described.schema, Some(described.sealed), described.rows)?
-                        }
+                        Ok(described) => self.flight_info(&caller, &described.schema, Some(described.sealed))?,
                         // One product out of order must not hide the others.
-                        Err(_) => self.flight_info(&caller, &listing.schema(), None, None)?,
+                        Err(_) => self.flight_info(&caller, &listing.schema(), None)?,
                     }
                 }
-                _ => self.flight_info(&caller, &listing.schema(), None, None)?,
+                _ => self.flight_info(&caller, &listing.schema(), None)?,
             };
             infos.push(Ok(info.with_descriptor(FlightDescriptor::new_path(listing.path()))));
         }
