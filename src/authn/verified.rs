@@ -22,6 +22,9 @@ pub struct Verified {
     pub claims: Map<String, Value>,
     /// When the credentials end, if they do.
     pub expires: Option<DateTime<Utc>>,
+    /// What the users or tokens file has of its credentials, as a digest: another one there means that these were
+    /// withdrawn.
+    pub entry: Option<Arc<str>>,
 }
 
 /// How a caller was verified.

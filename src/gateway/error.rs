@@ -23,6 +23,9 @@ pub enum AnswerError {
         /// Joins this message with the operator's log.
         id: Uuid,
     },
+    /// What the caller was reading is no longer permitted.
+    #[error("your access has ended: it was revoked, or was granted until now")]
+    Revoked,
     /// What the ticket was issued for has changed.
     #[error("the product's data or policy has changed since the ticket was issued: ask again for a new one")]
     Outdated,

@@ -8,7 +8,9 @@ mod derive;
 mod error;
 mod publish;
 mod question;
+mod running;
 mod snapshots;
+mod standing;
 mod takeover;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ pub use catalog::Listing;
 pub use error::AnswerError;
 pub use publish::Trouble;
 pub use question::{Caller, ProductQuestion, Question};
+pub use running::{Reader, Running};
 pub use snapshots::SnapshotRef;
 pub use takeover::load;
 

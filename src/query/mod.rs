@@ -30,7 +30,7 @@ mod tests;
 
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use error::{QueryError, QueryErrorKind};
-pub use execute::RecordStream;
+pub use execute::{RecordStream, Stopper};
 pub use governed_scan::MaskKey;
 pub use limits::Limits;
 pub use planning::{Description, GovernedPlan};
