@@ -29,10 +29,41 @@ pub enum AnswerError {
     /// What the ticket was issued for has changed.
     #[error("the product's data or policy has changed since the ticket was issued: ask again for a new one")]
     Outdated,
+    /// The audit could not be written, and nobody reads unrecorded.
+    #[error("the request could not be put on record, so it is not answered: try again later (error id {id})")]
+    Unrecorded {
+        /// Joins this message with the operator's log.
+        id: Uuid,
+    },
     /// The address is of no valid form.
     #[error(transparent)]
     Address(#[from] AddressError),
     /// The statement failed.
     #[error(transparent)]
     Query(#[from] QueryError),
+}
+
+impl AnswerError {
+    /// Its kind, as the audit calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not_found",
+            Self::NotGranted(_) => "not_granted",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Revoked => "revoked",
+            Self::Outdated => "outdated",
+            Self::Unrecorded { .. } => "unrecorded",
+            Self::Address(_) => "address",
+            Self::Query(error) => error.kind().as_str(),
+        }
+    }
+
+    /// What joins it with the log, if it went there.
+    pub fn id(&self) -> Option<Uuid> {
+        match self {
+            Self::Unavailable { id, .. } | Self::Unrecorded { id } => Some(*id),
+            Self::Query(error) => Some(error.id()),
+            Self::NotFound(_) | Self::NotGranted(_) | Self::Revoked | Self::Outdated | Self::Address(_) => None,
+        }
+    }
 }

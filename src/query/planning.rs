@@ -15,6 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::error::Phase;
 use super::functions::check_literals;
 use super::interrupt::{Interrupt, interruptible};
+use super::reads::{TableRead, reads};
 use super::session::Sessions;
 use super::wire::{wire_schema, wire_type};
 use super::{GovernedTable, QueryError, Statement};
@@ -61,9 +62,15 @@ pub struct GovernedPlan {
     pub(super) context: Arc<TaskContext>,
     pub(super) schema: SchemaRef,
     pub(super) interrupt: Arc<Interrupt>,
+    reads: Vec<TableRead>,
 }
 
 impl GovernedPlan {
+    /// What it reads of which tables.
+    pub fn reads(&self) -> &[TableRead] {
+        &self.reads
+    }
+
     /// The schema of its results, as it will be on the wire.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -123,9 +130,11 @@ impl Planner {
             Some(announced) => as_announced(&wire_schema(announced.schema().as_arrow()), &own),
         };
         let schema = self.statement.rename(schema);
-        let plan = self.physical(bound).await?;
+        let optimised = self.optimised(bound)?;
+        let reads = reads(&optimised).map_err(|error| planning(&error))?;
+        let plan = self.physical(&optimised).await?;
         let context = self.state.task_ctx();
-        Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt })
+        Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt, reads })
     }
 
     async fn logical(&self) -> Result<LogicalPlan, QueryError> {
@@ -140,13 +149,17 @@ impl Planner {
         analysed.map_err(|error| planning(&error))
     }
 
-    async fn physical(&self, analysed: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    fn optimised(&self, analysed: LogicalPlan) -> Result<LogicalPlan, QueryError> {
         self.in_time()?;
         let optimised = self.state.optimizer().optimize(analysed, &self.state, |_, _| {});
         let optimised = optimised.map_err(|error| planning(&error))?;
         check_literals(&optimised)?;
+        Ok(optimised)
+    }
+
+    async fn physical(&self, optimised: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
         self.in_time()?;
-        let plan = self.state.query_planner().create_physical_plan(&optimised, &self.state).await;
+        let plan = self.state.query_planner().create_physical_plan(optimised, &self.state).await;
         plan.and_then(|plan| interruptible(plan, &self.interrupt)).map_err(|error| planning(&error))
     }
 

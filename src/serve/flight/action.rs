@@ -13,17 +13,27 @@ use uuid::Uuid;
 
 use super::describe::schema_bytes;
 use super::error::FlightError;
+use super::session::Reply;
 use super::ticket::Prepared;
 use super::{Flight, Replies};
 use crate::gateway::{Caller, Question};
 
 const CREATE: &str = "CreatePreparedStatement";
 const CLOSE: &str = "ClosePreparedStatement";
+const SET_OPTIONS: &str = "SetSessionOptions";
+const GET_OPTIONS: &str = "GetSessionOptions";
+const CLOSE_SESSION: &str = "CloseSession";
 
 /// The actions there are.
-pub fn types() -> [ActionType; 2] {
-    [(CREATE, "prepares a statement; gives its handle and schemas"), (CLOSE, "forgets a prepared statement")]
-        .map(|(name, description)| ActionType { r#type: name.to_owned(), description: description.to_owned() })
+pub fn types() -> [ActionType; 5] {
+    [
+        (CREATE, "prepares a statement; gives its handle and schemas"),
+        (CLOSE, "forgets a prepared statement"),
+        (SET_OPTIONS, "sets options of the session, `purpose` among them, in a cookie"),
+        (GET_OPTIONS, "gives the options of the session"),
+        (CLOSE_SESSION, "forgets the options of the session"),
+    ]
+    .map(|(name, description)| ActionType { r#type: name.to_owned(), description: description.to_owned() })
 }
 
 impl Flight {
@@ -33,7 +43,15 @@ impl Flight {
     ) -> Result<Response<Replies<arrow_flight::Result>>, FlightError> {
         let caller = self.caller(&request).await?;
         let action = request.into_inner();
+        let mut cookie = None;
+        let mut session = |reply: Reply| {
+            cookie = reply.cookie;
+            vec![arrow_flight::Result { body: reply.body.into() }]
+        };
         let results = match action.r#type.as_str() {
+            SET_OPTIONS => session(self.set_session_options(&caller, &action.body)?),
+            GET_OPTIONS => session(self.get_session_options(&caller, &action.body)?),
+            CLOSE_SESSION => session(Self::close_session(&action.body)?),
             CREATE => vec![self.create_prepared(&caller, unpack(&action.body)?).await?],
             CLOSE => {
                 self.close_prepared(caller, &unpack(&action.body)?);
@@ -44,7 +62,10 @@ impl Flight {
                 return Err(FlightError::Unimplemented(format!("action `{name}`")));
             }
         };
-        Ok(Response::new(Box::pin(stream::iter(results.into_iter().map(Ok)))))
+        let mut response: Response<Replies<arrow_flight::Result>> =
+            Response::new(Box::pin(stream::iter(results.into_iter().map(Ok))));
+        Reply::set_cookie(cookie, &mut response)?;
+        Ok(response)
     }
 
     async fn create_prepared(
@@ -52,8 +73,7 @@ impl Flight {
         caller: &Caller,
         request: ActionCreatePreparedStatementRequest,
     ) -> Result<arrow_flight::Result, FlightError> {
-        let statement = self.gateway.statement(caller, &Question::Sql(request.query.clone()))?;
-        let description = self.gateway.describe(caller, &statement).await?;
+        let description = self.gateway.describe(caller, &Question::Sql(request.query.clone())).await?;
         let nonce = Uuid::new_v4().as_bytes().to_vec();
         let prepared = Prepared { sql: request.query, parameters: Vec::new(), nonce };
         let parameters: Vec<Field> = description
