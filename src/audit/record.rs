@@ -13,7 +13,7 @@ use super::checkpoint::Checkpoint;
 use super::keys::DigestKey;
 use crate::policy::{Grant, RowFilter};
 use crate::principal::{Principal, Purpose};
-use crate::query::{GovernedTable, Rows, Statement};
+use crate::query::{GovernedPlan, GovernedTable, Rows, Statement};
 
 /// One line, but for its number, its time and its mac.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,6 +236,21 @@ impl DatasetRead {
             }
         }
         reads
+    }
+
+    /// The same, with no more columns of a statement's own tables than its plan reads.
+    pub fn of_plan(
+        tables: &[GovernedTable],
+        plan: &GovernedPlan,
+        snapshot: &dyn Fn(&Grant) -> Option<String>,
+    ) -> Vec<Self> {
+        let none = BTreeSet::new();
+        let each = tables.iter().flat_map(|table| {
+            let columns = plan.columns_read(&table.schema, &table.table).unwrap_or(&none);
+            let reads = Self::of_tables(std::slice::from_ref(table), snapshot).into_iter();
+            reads.map(move |read| if read.through.is_none() { read.only(columns) } else { read })
+        });
+        each.collect()
     }
 
     /// The same, when only these columns are read.

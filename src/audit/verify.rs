@@ -22,8 +22,8 @@ use super::record::{Line, Previous, Record, Start};
 pub struct Trust<'a> {
     /// The keys, for whoever has them.
     pub keys: Option<&'a AuditKeys>,
-    /// What must have signed the checkpoints; without it, what the files say of themselves.
-    pub signer: Option<PublicKey>,
+    /// What may have signed the checkpoints; when empty, whatever the files and kept checkpoints say of themselves.
+    pub signers: Vec<PublicKey>,
     /// Checkpoints kept elsewhere.
     pub kept: Vec<Checkpoint>,
     /// Whether files before the first may lie somewhere else.
@@ -212,7 +212,8 @@ impl<'a> Walk<'a> {
         let sound = self.order(&sealed, &head);
         match &line.record {
             Record::Checkpoint(checkpoint) => {
-                if self.checkpoint(checkpoint, &head) && sound {
+                let vouched = self.checkpoint(checkpoint, &head);
+                if vouched && sound {
                     head.digest = checkpoint.head.digest;
                     self.whole = true;
                 }
@@ -275,11 +276,14 @@ impl<'a> Walk<'a> {
         }
         self.head = Some(previous.cloned().unwrap_or(Head::BEGINNING));
         self.whole = true;
-        self.signer = PublicKey::parse(&start.checkpoint_key);
-        if self.signer.is_none() || self.trust.signer.is_some() && self.trust.signer != self.signer {
-            self.fault("its checkpoints are signed with another key than the one trusted");
-            self.signer = self.trust.signer;
+        self.signer = PublicKey::parse(&start.checkpoint_key).filter(|key| self.trusts(key));
+        if self.signer.is_none() {
+            self.fault("its checkpoints are signed with another key than those trusted");
         }
+    }
+
+    fn trusts(&self, key: &PublicKey) -> bool {
+        self.trust.signers.is_empty() || self.trust.signers.contains(key)
     }
 
     /// Whether a checkpoint in the files is signed, and vouches for where the chain stands before it.
@@ -303,8 +307,7 @@ impl<'a> Walk<'a> {
 
     /// A checkpoint kept elsewhere, and where the chain stood after its line.
     fn kept_checkpoint(&mut self, kept: &Checkpoint, head: &Head) {
-        let key = self.trust.signer.or_else(|| kept.public_key());
-        if !key.is_some_and(|key| kept.is_signed_by(&key)) {
+        if !kept.public_key().is_some_and(|key| self.trusts(&key) && kept.is_signed_by(&key)) {
             self.fault(format!("the kept checkpoint of number {} has no valid signature", kept.head.seq));
         } else if kept.head != *head {
             self.fault(format!(

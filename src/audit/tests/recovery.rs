@@ -72,11 +72,13 @@ async fn a_file_that_was_altered_is_not_continued() {
 async fn a_new_signing_key_begins_a_new_file() {
     let mut place = Place::new();
     place.fill(1).await;
+    let before = place.keys().public_key();
     fs::write(place.dir.path().join("signing"), "ab".repeat(16) + &"cd".repeat(16)).unwrap();
     place.config.signing_key = Some("file:signing".parse().unwrap());
     place.fill(1).await;
     assert_eq!(place.files().len(), 2);
-    assert_eq!(faults(&place.verify_with(|trust| trust.signer = None)), [""; 0]);
+    assert_eq!(faults(&place.verify_with(|trust| trust.signers.push(before))), [""; 0]);
+    assert!(faults(&place.verify())[0].contains("signed with another key"));
 }
 
 /// A disk with room for so many bytes, written by halves when there is less.
