@@ -78,7 +78,8 @@ pub fn verify(files: &[AuditFile], trust: &Trust<'_>) -> Result<Verification, Au
         let Some(first) = chain.first() else { continue };
         walked.insert(first.instance.as_str());
         let mut walk = Walk::new(trust, &first.instance, &mut found);
-        for file in chain {
+        for (at, file) in chain.iter().enumerate() {
+            walk.last = at + 1 == chain.len();
             walk.file(file)?;
         }
         walk.end();
@@ -109,6 +110,8 @@ struct Walk<'a> {
     faulty: bool,
     /// Whether files before this one are missing, which has been told.
     gap: bool,
+    /// Whether this is the last file: only there may a line be unfinished.
+    last: bool,
     signer: Option<PublicKey>,
     /// What the first file continues, until it is found to have been retired.
     missing: Option<Previous>,
@@ -134,6 +137,7 @@ impl<'a> Walk<'a> {
             whole: true,
             faulty: false,
             gap: false,
+            last: false,
             signer: None,
             missing: None,
             kept,
@@ -175,22 +179,27 @@ impl<'a> Walk<'a> {
             line.clear();
             if reader.read_until(b'\n', &mut line)? == 0 {
                 if self.place.1 == 0 {
-                    self.fault("the file is empty");
+                    self.unfinished("the file is empty");
                 }
                 return Ok(());
             }
             self.place.1 += 1;
             let Some(whole) = line.strip_suffix(b"\n") else {
-                let what = format!(
-                    "the last line is not finished ({} bytes): it is being written, or was in a crash",
-                    line.len()
-                );
-                let note = self.here(what);
-                self.found.notes.push(note);
+                self.unfinished(&format!("the last line is not finished ({} bytes)", line.len()));
                 return Ok(());
             };
             self.found.lines += 1;
             self.line(whole);
+        }
+    }
+
+    /// What a crash may leave at the very end, and nowhere else.
+    fn unfinished(&mut self, what: &str) {
+        if self.last {
+            let note = self.here(format!("{what}: it is being written, or was in a crash"));
+            self.found.notes.push(note);
+        } else {
+            self.fault(what);
         }
     }
 
