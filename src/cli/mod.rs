@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod audit;
 mod check;
 mod demo;
 mod hash_password;
@@ -25,6 +26,9 @@ enum Command {
     Serve(serve::Serve),
     /// Report every fault of a mesh's contracts, policies and configuration; exit 1 if there is one.
     Check(check::Check),
+    /// Check and read what the audit has on record.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Make a demo mesh of TPC-H data and serve it.
     Demo(demo::Demo),
     /// Read a password from standard input and print its hash for `users.toml`.
@@ -40,6 +44,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::HashPassword(command) => command.run(),
         Command::MintToken(command) => command.run(),

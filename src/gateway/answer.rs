@@ -105,7 +105,7 @@ impl Gateway {
         let (held, mut reading) = (held(&tables), Reading::of(&tables, &used));
         let types = parameters.iter().map(ScalarValue::data_type).collect();
         let plan = self.engine.plan(published.mesh().name(), statement, tables, parameters).await?;
-        reading.only(plan.reads());
+        reading.only(&plan);
         Ok(Answer {
             plan,
             snapshots: used.into_iter().map(|used| used.reference).collect(),

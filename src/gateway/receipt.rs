@@ -12,7 +12,7 @@ use crate::audit::DatasetRead;
 use crate::policy::RowFilter;
 use crate::principal::Purpose;
 use crate::product::{Mask, Version};
-use crate::query::{GovernedTable, Rows, TableRead};
+use crate::query::{GovernedPlan, GovernedTable, Rows};
 
 /// What an answer is made of, for whoever receives it. It tells of nothing that the answer's schema does not show.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,10 +67,9 @@ impl Reading {
     }
 
     /// Keeps the columns that the plan reads.
-    pub(super) fn only(&mut self, reads: &[TableRead]) {
+    pub(super) fn only(&mut self, plan: &GovernedPlan) {
         for (schema, table, audited, receipt) in &mut self.tables {
-            let read = reads.iter().find(|read| read.schema == *schema && read.table == *table);
-            let columns = read.map(|read| read.columns.clone()).unwrap_or_default();
+            let columns = plan.columns_read(schema, table).cloned().unwrap_or_default();
             if let Some(first) = audited.first_mut() {
                 *first = first.clone().only(&columns);
             }

@@ -35,7 +35,6 @@ pub use execute::{RecordStream, Stopper};
 pub use governed_scan::MaskKey;
 pub use limits::Limits;
 pub use planning::{Description, GovernedPlan};
-pub use reads::TableRead;
 pub use statement::{Statement, TableName};
 pub use table::{FileRows, GovernedTable, Rows};
 pub use wire::wire_schema;

@@ -1,5 +1,6 @@
 //! From a statement to a plan that can run: names, types, optimisation, all on a planning thread.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::error::Phase;
 use super::functions::check_literals;
 use super::interrupt::{Interrupt, interruptible};
-use super::reads::{TableRead, reads};
+use super::reads::Reads;
 use super::session::Sessions;
 use super::wire::{wire_schema, wire_type};
 use super::{GovernedTable, QueryError, Statement};
@@ -62,13 +63,14 @@ pub struct GovernedPlan {
     pub(super) context: Arc<TaskContext>,
     pub(super) schema: SchemaRef,
     pub(super) interrupt: Arc<Interrupt>,
-    reads: Vec<TableRead>,
+    reads: Reads,
 }
 
 impl GovernedPlan {
-    /// What it reads of which tables.
-    pub fn reads(&self) -> &[TableRead] {
-        &self.reads
+    /// The columns it reads of a table, by the names the statement gives schema and table; none for a table that
+    /// planning found it need not read. Of a derived dataset's own sources it does not tell.
+    pub fn columns_read(&self, schema: &str, table: &str) -> Option<&BTreeSet<String>> {
+        self.reads.of(schema, table)
     }
 
     /// The schema of its results, as it will be on the wire.
@@ -131,7 +133,7 @@ impl Planner {
         };
         let schema = self.statement.rename(schema);
         let optimised = self.optimised(bound)?;
-        let reads = reads(&optimised).map_err(|error| planning(&error))?;
+        let reads = Reads::of_plan(&optimised).map_err(|error| planning(&error))?;
         let plan = self.physical(&optimised).await?;
         let context = self.state.task_ctx();
         Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt, reads })
