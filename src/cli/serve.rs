@@ -79,7 +79,10 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
 
     let audit = match &config.audit {
         Some(audit) => Audit::start(audit, &config.base)?,
-        None => Audit::off(),
+        None => {
+            tracing::warn!("there is no section `[audit]`: nobody will know who read what");
+            Audit::off()
+        }
     };
 
     let mesh = gateway::load(&config.mesh, &stores).await.map_err(Faults)?;
