@@ -11,7 +11,7 @@ use super::publish::DatasetKey;
 use super::question::{Caller, ProductQuestion, Question};
 use super::snapshots::{SnapshotRef, Snapshots};
 use crate::product::{Address, VersionRequirement};
-use crate::query::{Description, GovernedPlan, RecordStream, Statement};
+use crate::query::{Description, GovernedPlan, PlanDetail, RecordStream, Statement};
 use crate::source::DatasetSource;
 
 /// A planned answer. Nothing has been read yet.
@@ -24,6 +24,11 @@ impl Answer {
     /// The result's schema, exactly as its batches have it.
     pub fn schema(&self) -> SchemaRef {
         self.plan.schema()
+    }
+
+    /// The plan as text, for those who look after the mesh.
+    pub(super) fn plan_text(&self, detail: PlanDetail) -> String {
+        self.plan.text(detail)
     }
 
     /// The snapshots it reads.

@@ -3,6 +3,7 @@
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::authn::AuthnError;
 use crate::product::AddressError;
 use crate::query::QueryError;
 
@@ -26,6 +27,12 @@ pub enum AnswerError {
     /// What the ticket was issued for has changed.
     #[error("the product's data or policy has changed since the ticket was issued: ask again for a new one")]
     Outdated,
+    /// The principal that a question is asked about would not be let in.
+    #[error("the principal asked about would be refused: {}", .0.detail())]
+    Supposed(#[source] AuthnError),
+    /// Listing who sees it would take more questions than one call may ask.
+    #[error("there are too many combinations of groups, purposes and attributes to ask about `{0}`")]
+    TooManyQuestions(String),
     /// The address is of no valid form.
     #[error(transparent)]
     Address(#[from] AddressError),

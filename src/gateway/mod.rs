@@ -6,6 +6,7 @@ mod authorize;
 mod catalog;
 mod derive;
 mod error;
+pub mod insight;
 mod publish;
 mod question;
 mod snapshots;

@@ -126,6 +126,26 @@ impl Policies {
         }
     }
 
+    /// As [`Policies::decide`], with the moment the clock may change it; neither looked up nor remembered, so that
+    /// asking about many principals takes nothing from those who are served.
+    pub fn decide_anew(
+        &self,
+        principal: &Principal,
+        purpose: &Purpose,
+        product: &Arc<Product>,
+        dataset: &Arc<Dataset>,
+        now: DateTime<Utc>,
+    ) -> (Decision, Option<DateTime<Utc>>) {
+        match stacker::maybe_grow(STACK, STACK, || self.ask(principal, purpose, product, dataset, now)) {
+            Ok(answer) => (answer.decision, answer.valid_until),
+            Err(error) => {
+                tracing::error!(product = %product.id, dataset = %dataset.name, principal = %principal.identity, %error,
+                    "a decision failed and denies");
+                (Decision::Hidden, None)
+            }
+        }
+    }
+
     fn ask(
         &self,
         principal: &Principal,

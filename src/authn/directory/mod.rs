@@ -73,6 +73,11 @@ impl Directory {
         self.attributes.iter().map(|(name, declared)| (name.clone(), declared.kind)).collect()
     }
 
+    /// The attributes without which nobody is let in.
+    pub fn required_attributes(&self) -> BTreeSet<&str> {
+        self.attributes.iter().filter(|(_, declared)| declared.required).map(|(name, _)| name.as_str()).collect()
+    }
+
     /// Those whom the entitlements name.
     pub fn entitled(&self) -> impl Iterator<Item = &String> {
         self.entitlements.keys()

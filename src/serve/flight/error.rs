@@ -95,7 +95,8 @@ fn answer_code(error: &AnswerError) -> Code {
         AnswerError::NotFound(_) => Code::NotFound,
         AnswerError::NotGranted(_) => Code::PermissionDenied,
         AnswerError::Unavailable { .. } | AnswerError::Outdated => Code::Unavailable,
-        AnswerError::Address(_) => Code::InvalidArgument,
+        AnswerError::Address(_) | AnswerError::Supposed(_) => Code::InvalidArgument,
+        AnswerError::TooManyQuestions(_) => Code::ResourceExhausted,
         AnswerError::Query(error) => match error.kind() {
             QueryErrorKind::Syntax
             | QueryErrorKind::Unsupported
