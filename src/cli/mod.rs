@@ -1,11 +1,16 @@
 //! The command line: one file a command.
 
+mod access;
 mod check;
 mod demo;
+mod explain;
 mod hash_password;
 mod healthcheck;
 mod mint_token;
+mod opened;
+mod rehearsal;
 mod serve;
+mod test;
 
 use std::process::ExitCode;
 
@@ -25,6 +30,12 @@ enum Command {
     Serve(serve::Serve),
     /// Report every fault of a mesh's contracts, policies and configuration; exit 1 if there is one.
     Check(check::Check),
+    /// Show what somebody would get, and which policies say so.
+    Explain(explain::Explain),
+    /// List who gets what of a dataset or column, for which purposes, until when.
+    Access(access::Access),
+    /// Run the mesh's policy tests over every path a client can take; exit 1 if one fails.
+    Test(test::Test),
     /// Make a demo mesh of TPC-H data and serve it.
     Demo(demo::Demo),
     /// Read a password from standard input and print its hash for `users.toml`.
@@ -40,6 +51,9 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Access(command) => command.run(),
+        Command::Test(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::HashPassword(command) => command.run(),
         Command::MintToken(command) => command.run(),

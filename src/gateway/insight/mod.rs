@@ -16,7 +16,7 @@ use chrono::Utc;
 
 pub use access::AccessQuestion;
 pub use explain::{ExplainQuestion, Subject};
-pub use rehearse::{Mismatch, TestOutcome, TestSelection};
+pub use rehearse::{AskedAs, Mismatch, TestOutcome, TestSelection};
 pub use report::{
     Access, AccessReport, AccessRow, ColumnExplained, DatasetExplained, Explained, PolicyNamed, PrincipalShown,
     RowPolicy, Shown, Who,

@@ -14,7 +14,7 @@ use crate::gateway::publish::Published;
 use crate::gateway::question::{Caller, ProductQuestion, Question};
 use crate::mesh::{Denial, Expectation, PolicyTest};
 use crate::policy::{Decision, Grant};
-use crate::product::Address;
+use crate::product::{Address, Mask};
 
 /// Which tests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +32,82 @@ pub struct TestOutcome {
     pub test: Arc<PolicyTest>,
     /// What was not as expected; empty when it passed.
     pub mismatches: Vec<Mismatch>,
+    /// The columns that the decision shows, each with its mask.
+    pub shown: Vec<(String, Option<Mask>)>,
+    /// How clients ask for what it is about.
+    pub asked: AskedAs,
+}
+
+/// The same thing asked for in every form that clients have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AskedAs {
+    /// The domain.
+    pub domain: String,
+    /// The product.
+    pub product: String,
+    /// The dataset.
+    pub dataset: String,
+    /// Whether a version was named.
+    pub versioned: bool,
+    /// As an address.
+    pub address: String,
+    /// As a descriptor's path.
+    pub path: Vec<String>,
+    /// As a statement.
+    pub sql: String,
+    masks: Vec<(String, Mask)>,
+}
+
+impl AskedAs {
+    fn new(published: &Published, address: &Address, shown: &[(String, Option<Mask>)]) -> Self {
+        let found = published.mesh().resolve(address);
+        let (product, dataset) = match &found {
+            Some((product, dataset)) => (product.id.name.to_string(), dataset.name.to_string()),
+            None => (address.name.to_string(), address.name.to_string()),
+        };
+        let masks = shown.iter().filter_map(|(column, mask)| Some((column.clone(), (*mask)?))).collect();
+        Self {
+            sql: format!("SELECT * FROM {}", table_of(address, &dataset)),
+            domain: address.domain.to_string(),
+            versioned: address.version.is_some(),
+            address: address.to_string(),
+            path: path_of(address),
+            product,
+            dataset,
+            masks,
+        }
+    }
+
+    /// The columns shown under masks.
+    pub fn masked(&self) -> impl Iterator<Item = (&str, Mask)> {
+        self.masks.iter().map(|(column, mask)| (column.as_str(), *mask))
+    }
+
+    /// The same, asked of a name that nothing bears; with the name that is replaced, and by what.
+    pub fn missing(&self) -> (Self, String, String) {
+        let named = self.path.get(1).map(|part| part.split('@').next().unwrap_or_default()).unwrap_or_default();
+        // As long as the other, since nothing should hang on that.
+        let nothing: String = named.chars().rev().map(|c| if c == 'q' { 'x' } else { 'q' }).collect();
+        let replaced = |text: &str| text.replace(named, &nothing);
+        let path = self.path.iter().enumerate().map(|(at, part)| if at == 1 { replaced(part) } else { part.clone() });
+        let domain = &self.domain;
+        let rest =
+            |text: &str| text.strip_prefix(&format!("{domain}.")).map(|rest| format!("{domain}.{}", replaced(rest)));
+        let missing = Self {
+            path: path.collect(),
+            address: rest(&self.address).unwrap_or_default(),
+            sql: format!("SELECT * FROM \"{domain}\".\"{}\"", nothing),
+            ..self.clone()
+        };
+        (missing, named.to_owned(), nothing)
+    }
+}
+
+/// An address as a descriptor's path.
+fn path_of(address: &Address) -> Vec<String> {
+    let Address { domain, name, version, part } = address;
+    let product = version.as_ref().map_or_else(|| name.to_string(), |version| format!("{name}@{version}"));
+    [domain.to_string(), product].into_iter().chain(part.iter().map(ToString::to_string)).collect()
 }
 
 /// Something that was not as expected.
@@ -82,36 +158,42 @@ impl Gateway {
     pub async fn rehearse(&self, tests: Vec<Arc<PolicyTest>>) -> Vec<TestOutcome> {
         let mut outcomes = Vec::new();
         for test in tests {
-            let mismatches = self.rehearse_one(&test).await;
-            outcomes.push(TestOutcome { test, mismatches });
+            outcomes.push(self.rehearse_one(test).await);
         }
         outcomes
     }
 
-    async fn rehearse_one(&self, test: &PolicyTest) -> Vec<Mismatch> {
+    async fn rehearse_one(&self, test: Arc<PolicyTest>) -> TestOutcome {
         let published = self.published.load_full();
+        let mut outcome = TestOutcome {
+            asked: AskedAs::new(&published, &test.product, &[]),
+            test: Arc::clone(&test),
+            mismatches: Vec::new(),
+            shown: Vec::new(),
+        };
         let supposed = Supposed { user: test.principal.user.clone(), role: test.principal.role.clone() };
         let principal = match published.supposed(&supposed) {
             Ok(principal) => principal,
             Err(error) => {
-                return Mismatch::unless_equal("sign-in", "principal", "is let in", error.detail())
-                    .into_iter()
-                    .collect();
+                outcome.mismatches.extend(Mismatch::unless_equal("sign-in", "principal", "is let in", error.detail()));
+                return outcome;
             }
         };
         let caller = caller(principal, test.purpose.clone());
-        let mut mismatches = decided(&published, test, &caller);
+        let (mismatches, shown) = decided(&published, &test, &caller);
+        outcome.asked = AskedAs::new(&published, &test.product, &shown);
+        (outcome.mismatches, outcome.shown) = (mismatches, shown);
         // Over the gateway's own paths it is always now.
-        if mismatches.is_empty() && test.at.is_none() {
+        if outcome.mismatches.is_empty() && test.at.is_none() {
             let asked = [
                 ("address", Question::Product(ProductQuestion::all(test.product.clone()))),
-                ("statement", Question::Sql(select_all(&published, &test.product))),
+                ("statement", Question::Sql(outcome.asked.sql.clone())),
             ];
             for (on, question) in asked {
-                mismatches.extend(self.answered(on, test, &caller, &question).await);
+                outcome.mismatches.extend(self.answered(on, &test, &caller, &question).await);
             }
         }
-        mismatches
+        outcome
     }
 
     async fn answered(&self, on: &str, test: &PolicyTest, caller: &Caller, question: &Question) -> Vec<Mismatch> {
@@ -149,26 +231,28 @@ fn refusal(error: &AnswerError) -> Option<Denial> {
     }
 }
 
-/// What the decision is, against what the test expects.
-fn decided(published: &Published, test: &PolicyTest, caller: &Caller) -> Vec<Mismatch> {
+/// What the decision is, against what the test expects; and the columns that it shows.
+fn decided(published: &Published, test: &PolicyTest, caller: &Caller) -> (Vec<Mismatch>, Vec<(String, Option<Mask>)>) {
     const ON: &str = "decision";
     let Some((product, dataset)) = published.mesh().resolve(&test.product) else {
-        return Mismatch::unless_equal(ON, "product", "served", "not served").into_iter().collect();
+        return (Mismatch::unless_equal(ON, "product", "served", "not served").into_iter().collect(), Vec::new());
     };
     let at = test.at.unwrap_or_else(Utc::now);
     let policies = published.mesh().policies();
     let (decision, _) = policies.decide_anew(&caller.principal, &caller.purpose, &product, &dataset, at);
-    match (&test.expect, &decision) {
+    let mut shown = Vec::new();
+    let mismatches = match (&test.expect, &decision) {
         (Expectation::Denied(denial), _) => {
             Mismatch::unless_equal(ON, "denied", denial.as_str(), word(&decision)).into_iter().collect()
         }
         (Expectation::Granted { rows, columns, masks, .. }, Decision::Permit(grant)) => {
-            let shown: Vec<&str> = grant.contract_columns().map(|(column, _)| column.name.as_str()).collect();
+            shown = grant.contract_columns().map(|(column, mask)| (column.name.clone(), mask)).collect();
+            let names: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
             let rows =
                 rows.as_ref().and_then(|rows| Mismatch::unless_equal(ON, "rows", rows, grant.rows().to_string()));
             let columns = columns
                 .as_ref()
-                .and_then(|columns| Mismatch::unless_equal(ON, "columns", columns.join(", "), shown.join(", ")));
+                .and_then(|columns| Mismatch::unless_equal(ON, "columns", columns.join(", "), names.join(", ")));
             let masks = masks.as_ref().and_then(|masks| {
                 let expected = masks.iter().map(|(column, mask)| (column.as_str(), mask.as_str()));
                 Mismatch::unless_equal(ON, "masks", listed(&expected.collect()), listed(&masks_of(grant)))
@@ -178,7 +262,8 @@ fn decided(published: &Published, test: &PolicyTest, caller: &Caller) -> Vec<Mis
         (Expectation::Granted { .. }, _) => {
             Mismatch::unless_equal(ON, "decision", "permitted", word(&decision)).into_iter().collect()
         }
-    }
+    };
+    (mismatches, shown)
 }
 
 fn masks_of(grant: &Grant) -> BTreeMap<&str, &str> {
@@ -192,17 +277,10 @@ fn listed(masks: &BTreeMap<&str, &str>) -> String {
     masks.iter().map(|(column, mask)| format!("{column}: {mask}")).collect::<Vec<_>>().join(", ")
 }
 
-/// A statement for everything of a product.
-fn select_all(published: &Published, address: &Address) -> String {
-    let dataset = published.mesh().resolve(address).map(|(_, dataset)| dataset.name.to_string());
-    format!("SELECT * FROM {}", table_of(address, dataset.as_deref()))
-}
-
 /// The table of SQL that an address is.
-pub(super) fn table_of(address: &Address, dataset: Option<&str>) -> String {
-    let table = dataset.unwrap_or_else(|| address.part.as_ref().unwrap_or(&address.name).as_str());
+fn table_of(address: &Address, dataset: &str) -> String {
     match &address.version {
-        None => format!("\"{}\".\"{table}\"", address.domain),
-        Some(version) => format!("\"{}\".\"{table}@{version}\"", address.domain),
+        None => format!("\"{}\".\"{dataset}\"", address.domain),
+        Some(version) => format!("\"{}\".\"{dataset}@{version}\"", address.domain),
     }
 }
