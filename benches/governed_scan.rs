@@ -168,7 +168,7 @@ impl World {
     async fn run(&self, sql: &str, table: &GovernedTable) -> usize {
         let statement = Statement::parse(sql, &Limits::default()).expect("a statement");
         let plan = self.engine.plan("mesh", &statement, vec![table.clone()], Vec::new()).await.expect("a plan");
-        let mut stream = self.engine.execute(plan).expect("a stream");
+        let mut stream = self.engine.execute(plan, None);
         let mut rows = 0;
         while let Some(batch) = stream.next().await {
             rows += batch.expect("a batch").num_rows();

@@ -10,6 +10,7 @@ use figment::providers::{Env, Format, Toml};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::audit::{AuditConfig, Destination};
 use crate::authn::AuthnConfig;
 use crate::mesh::MeshConfig;
 use crate::query::{EngineConfig, Limits};
@@ -58,6 +59,8 @@ pub struct Config {
     /// The masks' key.
     #[serde(default)]
     pub masks: MaskConfig,
+    /// Who reads what, on record. Without this section nothing is.
+    pub audit: Option<AuditConfig>,
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
@@ -161,6 +164,15 @@ impl Config {
         if self.tls.as_ref().is_some_and(|tls| tls.client_certificate_required) && !asks_for_certificates {
             return Err("`tls.client_certificate_required` needs `tls.client_ca`");
         }
+        if self.audit.is_none() && !self.flight.addr.ip().is_loopback() {
+            return Err(
+                "a gateway that listens beyond loopback says where its audit goes: write a section `[audit]`, \
+                        be it `to = \"off\"`",
+            );
+        }
+        if self.audit.as_ref().is_some_and(|audit| audit.to == Destination::Files && audit.key.is_none()) {
+            return Err("`audit.key` must name a key: the chain of the audit's files goes on over restarts");
+        }
         Ok(())
     }
 
@@ -169,6 +181,9 @@ impl Config {
         let base = &self.base;
         self.mesh.resolve_against(base);
         self.query.spill_dir = self.query.spill_dir.as_ref().map(|dir| base.join(dir));
+        if let Some(audit) = &mut self.audit {
+            audit.resolve_against(base);
+        }
         if let Some(tls) = &mut self.tls {
             tls.certificate = base.join(&tls.certificate);
             tls.key = base.join(&tls.key);

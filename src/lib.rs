@@ -5,6 +5,7 @@
 //! - vocabulary: [`fault`], [`seal`], [`product`], [`principal`], [`policy`];
 //! - the outside made into vocabulary: [`authn`], [`mesh`];
 //! - the engine: [`source`], [`query`];
+//! - who read what, on record: [`audit`];
 //! - the use cases: [`gateway`];
 //! - transport, which decides nothing: [`serve`];
 //! - the shell: [`config`], [`telemetry`], [`demo`], [`cli`].
@@ -24,6 +25,8 @@ pub mod mesh;
 pub mod source;
 
 pub mod query;
+
+pub mod audit;
 
 pub mod gateway;
 

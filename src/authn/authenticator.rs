@@ -84,7 +84,7 @@ impl Authenticator {
         })
     }
 
-    /// Looks now whether the users and tokens files changed. They are looked at once a second
+    /// Looks now whether the users and tokens files changed. They are looked at twice a second
     /// anyway; this is for a watcher that knows.
     pub fn reload(&self) {
         if let Some(users) = &self.users {
@@ -200,6 +200,22 @@ impl Authenticator {
     pub fn certificate(&self, der: &[u8]) -> Result<Verified, AuthnError> {
         // A client may present a certificate for the connection's sake alone.
         self.certificates.as_ref().ok_or(AuthnError::Missing)?.verify(der)
+    }
+
+    /// Whom credentials that were accepted earlier name by now, for answers under way; none when they were withdrawn: a
+    /// removed user or token, a changed password. That they have expired meanwhile does not withdraw them.
+    pub fn recall(&self, verified: &Verified) -> Option<Verified> {
+        match &verified.method {
+            Method::Password | Method::Session => {
+                let today = self.users()?;
+                let user = today.get(&verified.subject)?;
+                let unchanged = verified.entry.as_deref() == Some(&user.fingerprint);
+                unchanged.then(|| user.verified(&verified.subject, verified.method.clone(), verified.expires))
+            }
+            Method::ServiceToken => self.tokens.as_ref()?.get().recall(verified),
+            // Their issuers are not asked again; groups and policies here can take their rights away.
+            Method::Oidc(_) | Method::Certificate => Some(verified.clone()),
+        }
     }
 
     fn users(&self) -> Option<Arc<Users>> {

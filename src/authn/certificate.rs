@@ -63,6 +63,7 @@ impl CertificateNames {
             groups: BTreeSet::new(),
             claims: serde_json::Map::new(),
             expires: DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0),
+            entry: None,
         })
     }
 

@@ -1,7 +1,7 @@
 //! A small file of the platform's, read again when it changed.
 //!
 //! Users and tokens are looked up on every call, and removing one must take effect without a
-//! restart. Asking the file system costs a microsecond and happens at most once a second; a file
+//! restart. Asking the file system costs a microsecond and happens at most twice a second; a file
 //! that has become unreadable leaves the last good reading in service, and says so in the log.
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use crate::fault::Fault;
 
 /// How often the file system is asked.
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_millis(500);
 /// Largest file read, in bytes.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 

@@ -87,13 +87,12 @@ impl ServiceTokens {
         if entry.expires.is_some_and(|expires| expires <= now) {
             return Err(AuthnError::Expired);
         }
-        Ok(Verified {
-            subject: Arc::clone(&entry.subject),
-            method: Method::ServiceToken,
-            groups: entry.groups.clone(),
-            claims: serde_json::Map::new(),
-            expires: entry.expires,
-        })
+        Ok(entry.verified())
+    }
+
+    /// Whom a token accepted earlier names by now; none when it is no longer in the file.
+    pub(super) fn recall(&self, verified: &Verified) -> Option<Verified> {
+        self.0.iter().map(Entry::verified).find(|today| today.entry == verified.entry)
     }
 
     /// Whether a token of the file names this subject.
@@ -103,6 +102,17 @@ impl ServiceTokens {
 }
 
 impl Entry {
+    fn verified(&self) -> Verified {
+        Verified {
+            subject: Arc::clone(&self.subject),
+            method: Method::ServiceToken,
+            groups: self.groups.clone(),
+            claims: serde_json::Map::new(),
+            expires: self.expires,
+            entry: Some(URL_SAFE_NO_PAD.encode(self.hash).into()),
+        }
+    }
+
     fn parse(name: &str, place: Range<usize>, table: &DeTable<'_>, faults: &mut Faults<'_>) -> Option<Self> {
         faults.only(table, &["hash", "subject", "groups", "expires"]);
         let groups = faults.groups(table);

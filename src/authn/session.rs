@@ -87,6 +87,7 @@ impl User {
             groups: self.groups.clone(),
             claims: self.claims.clone(),
             expires,
+            entry: Some(self.fingerprint.as_str().into()),
         }
     }
 }

@@ -22,13 +22,16 @@ pub struct Verified {
     pub claims: Map<String, Value>,
     /// When the credentials end, if they do.
     pub expires: Option<DateTime<Utc>>,
+    /// What the users or tokens file has of its credentials, as a digest: another one there means that these were
+    /// withdrawn.
+    pub entry: Option<Arc<str>>,
 }
 
 impl Verified {
     /// Somebody with these groups and claims, as if the users file named them: for those who ask what a principal
     /// would see. Nobody signs in by it.
     pub fn supposed(subject: &str, groups: BTreeSet<String>, claims: Map<String, Value>) -> Self {
-        Self { subject: Arc::from(subject), method: Method::Session, groups, claims, expires: None }
+        Self { subject: Arc::from(subject), method: Method::Session, groups, claims, expires: None, entry: None }
     }
 }
 

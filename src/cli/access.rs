@@ -9,7 +9,7 @@ use clap::Args;
 use super::explain::shown_moment;
 use super::opened::{block_on, open};
 use crate::gateway::insight::{Access as Gets, AccessQuestion, AccessReport, AccessRow, Viewer, Who};
-use crate::product::{Address, AddressError};
+use crate::product::Address;
 
 #[derive(Debug, Args)]
 pub struct Access {
@@ -29,7 +29,7 @@ pub struct Access {
 
 impl Access {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let (address, column) = subject(&self.subject)?;
+        let (address, column) = Address::parse_column(&self.subject)?;
         let report = block_on(async {
             let opened = open(&self.config).await?;
             let names = opened.authenticator.users_by_name();
@@ -45,20 +45,6 @@ impl Access {
             print!("{}", table(&report));
         }
         Ok(())
-    }
-}
-
-/// Splits `domain.dataset.column`; a dataset of a product of another name is `domain.product/dataset.column`.
-pub(crate) fn subject(text: &str) -> Result<(Address, Option<String>), AddressError> {
-    match Address::parse(text) {
-        Ok(address) => Ok((address, None)),
-        Err(error) => {
-            // A version has dots as well, so each dot may be the one before the column.
-            let dots = text.match_indices('.').map(|(at, _)| at).skip(1);
-            let found =
-                dots.filter_map(|at| Some((Address::parse(text.get(..at)?).ok()?, text.get(at + 1..)?.to_owned())));
-            found.last().map(|(address, column)| (address, Some(column))).ok_or(error)
-        }
     }
 }
 
@@ -150,18 +136,6 @@ fn quoted(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_column_follows_its_dataset() {
-        let parts =
-            |text: &str| subject(text).map(|(address, column)| (address.to_string(), column.unwrap_or_default()));
-        assert_eq!(parts("sales.orders").unwrap(), ("sales.orders".to_owned(), String::new()));
-        assert_eq!(parts("sales.orders.o_clerk").unwrap(), ("sales.orders".to_owned(), "o_clerk".to_owned()));
-        assert_eq!(parts("sales.orders@1.2").unwrap(), ("sales.orders@1.2".to_owned(), String::new()));
-        assert_eq!(parts("sales.orders@1.2.o_clerk").unwrap(), ("sales.orders@1.2".to_owned(), "o_clerk".to_owned()));
-        assert_eq!(parts("sales.shop/orders.x").unwrap(), ("sales.shop/orders".to_owned(), "x".to_owned()));
-        assert!(parts("orders").is_err());
-    }
 
     #[test]
     fn cells_stay_cells() {

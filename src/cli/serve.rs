@@ -106,13 +106,13 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
 
     tokio::select! {
         name = stop.recv() => tracing::info!(signal = name, "draining"),
-        failed = &mut flight => return Err(failed?.err().map_or_else(|| "the gRPC listener ended".into(), Into::into)),
+        ended = &mut flight => return Err(ended.err().map_or_else(|| "the gRPC listener ended".into(), Into::into)),
     }
     draining.cancel();
     let patience = Duration::from_secs(config.drain.seconds);
     tokio::select! {
         outcome = tokio::time::timeout(patience, &mut flight) => match outcome {
-            Ok(outcome) => outcome??,
+            Ok(outcome) => outcome?,
             Err(_) => {
                 tracing::warn!(seconds = config.drain.seconds, "streams under way were cut off at the end of the drain");
                 flight.abort();

@@ -7,17 +7,21 @@ use datafusion::common::ScalarValue;
 
 use super::Gateway;
 use super::error::AnswerError;
-use super::publish::DatasetKey;
+use super::publish::{DatasetKey, Published};
 use super::question::{Caller, ProductQuestion, Question};
 use super::snapshots::{SnapshotRef, Snapshots};
+use super::standing::{Held, held};
 use crate::product::{Address, VersionRequirement};
-use crate::query::{Description, GovernedPlan, PlanDetail, RecordStream, Statement};
+use crate::query::{Description, GovernedPlan, PlanDetail, Statement};
 use crate::source::DatasetSource;
 
 /// A planned answer. Nothing has been read yet.
 pub struct Answer {
-    plan: GovernedPlan,
+    pub(super) plan: GovernedPlan,
     snapshots: Vec<SnapshotRef>,
+    pub(super) caller: Caller,
+    pub(super) held: Vec<Held>,
+    pub(super) published: Arc<Published>,
 }
 
 impl Answer {
@@ -85,9 +89,9 @@ impl Gateway {
         };
         let mut snapshots = Snapshots::new(&find);
         let tables = published.authorize(caller, statement, &mut snapshots)?;
-        let snapshots = snapshots.into_used();
+        let (snapshots, held) = (snapshots.into_used(), held(&tables));
         let plan = self.engine.plan(published.mesh().name(), statement, tables, parameters).await?;
-        Ok(Answer { plan, snapshots })
+        Ok(Answer { plan, snapshots, caller: caller.clone(), held, published })
     }
 
     fn pinned(
@@ -112,13 +116,5 @@ impl Gateway {
         let published = self.published.load_full();
         let tables = published.authorize(caller, statement, &mut Snapshots::current())?;
         Ok(self.engine.describe(published.mesh().name(), statement, tables).await?)
-    }
-
-    /// Runs an answer. Dropping the stream cancels it.
-    ///
-    /// # Errors
-    /// [`AnswerError::Query`] when it cannot be started.
-    pub fn execute(&self, answer: Answer) -> Result<RecordStream, AnswerError> {
-        Ok(self.engine.execute(answer.plan)?)
     }
 }

@@ -24,6 +24,9 @@ pub enum AnswerError {
         /// Joins this message with the operator's log.
         id: Uuid,
     },
+    /// What the caller was reading is no longer permitted.
+    #[error("your access has ended: it was revoked, or was granted until now")]
+    Revoked,
     /// What the ticket was issued for has changed.
     #[error("the product's data or policy has changed since the ticket was issued: ask again for a new one")]
     Outdated,
@@ -33,6 +36,12 @@ pub enum AnswerError {
     /// Listing who sees it would take more questions than one call may ask.
     #[error("there are too many combinations of groups, purposes and attributes to ask about `{0}`")]
     TooManyQuestions(String),
+    /// Looking behind decisions takes longer, or tells more, than one call may.
+    #[error("that takes longer, or tells more, than one call may: ask about less")]
+    TooLong,
+    /// Others look behind decisions at this moment.
+    #[error("too many look behind decisions at this moment: try again later")]
+    TooMany,
     /// The address is of no valid form.
     #[error(transparent)]
     Address(#[from] AddressError),

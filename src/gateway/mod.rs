@@ -9,7 +9,9 @@ mod error;
 pub mod insight;
 mod publish;
 mod question;
+mod running;
 mod snapshots;
+mod standing;
 mod takeover;
 
 use std::sync::Arc;
@@ -17,12 +19,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
+use tokio::sync::Semaphore;
 
 pub use answer::Answer;
 pub use catalog::Listing;
 pub use error::AnswerError;
 pub use publish::Trouble;
 pub use question::{Caller, ProductQuestion, Question};
+pub use running::{Reader, Running};
 pub use snapshots::SnapshotRef;
 pub use takeover::load;
 
@@ -40,6 +44,8 @@ pub struct Gateway {
     engine: Engine,
     stores: Stores,
     limits: Limits,
+    /// Callers that look behind decisions.
+    inspections: Arc<Semaphore>,
 }
 
 impl Gateway {
@@ -54,6 +60,7 @@ impl Gateway {
             engine,
             stores,
             limits,
+            inspections: Arc::new(Semaphore::new(insight::INSPECTIONS)),
         }
     }
 

@@ -81,6 +81,19 @@ impl Grant {
             && self.columns.iter().all(|column| column.mask.is_none())
     }
 
+    /// Whether this grant shows at least what `other` shows of the same dataset: what is read under `other` may go on
+    /// under this one. Filters that say the same in other words do not count as the same.
+    pub fn covers(&self, other: &Self) -> bool {
+        let names = |grant: &Self| grant.dataset.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        let shown = |index: usize, mask: Option<Mask>| {
+            self.columns.iter().any(|own| own.index == index && (own.mask.is_none() || own.mask == mask))
+        };
+        // Filters and columns are known by their position.
+        names(self) == names(other)
+            && (self.rows == RowFilter::All || self.rows == other.rows)
+            && other.columns.iter().all(|column| shown(column.index, column.mask))
+    }
+
     /// The columns shown, with their contract.
     pub fn contract_columns(&self) -> impl Iterator<Item = (&Column, Option<Mask>)> {
         self.columns.iter().map(|granted| (&self.dataset.columns[granted.index], granted.mask))

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use datafusion::common::ScalarValue;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -154,20 +153,12 @@ impl Engine {
             .await
     }
 
-    /// Runs a plan. To be called within a tokio runtime; the query itself runs on the engine's.
-    ///
-    /// # Errors
-    /// `Deadline` when a grant of the plan has ended; whatever fails later, fails in the stream.
-    pub fn execute(&self, plan: GovernedPlan) -> Result<RecordStream, QueryError> {
-        let left = match plan.valid_until() {
-            None => self.query_timeout,
-            Some(end) => match (end - Utc::now()).to_std() {
-                Ok(left) => left.min(self.query_timeout),
-                Err(_) => return Err(QueryError::new(QueryErrorKind::Deadline, "the grant has ended: ask again")),
-            },
-        };
-        let deadline = tokio::time::Instant::now() + left;
-        Ok(RecordStream::start(plan, deadline, Arc::clone(&self.slots), &self.handle))
+    /// Runs a plan until `deadline`, if it is earlier than the engine's own. To be called within a tokio runtime; the
+    /// query itself runs on the engine's, and whatever fails, fails in the stream.
+    pub fn execute(&self, plan: GovernedPlan, deadline: Option<tokio::time::Instant>) -> RecordStream {
+        let own = tokio::time::Instant::now() + self.query_timeout;
+        let deadline = deadline.map_or(own, |deadline| deadline.min(own));
+        RecordStream::start(plan, deadline, Arc::clone(&self.slots), &self.handle)
     }
 
     async fn on_planning_thread<T: Send + 'static>(

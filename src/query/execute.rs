@@ -38,9 +38,23 @@ pub struct RecordStream {
     schema: SchemaRef,
     messages: mpsc::Receiver<Message>,
     deadline: Pin<Box<Sleep>>,
+    stopper: Stopper,
+    done: bool,
+}
+
+/// Stops a query from outside, whoever holds its rows.
+#[derive(Clone)]
+pub struct Stopper {
     task: AbortHandle,
     interrupt: Arc<Interrupt>,
-    done: bool,
+}
+
+impl Stopper {
+    /// Tells the query that nobody wants it any more.
+    pub fn stop(&self) {
+        self.interrupt.raise();
+        self.task.abort();
+    }
 }
 
 impl RecordStream {
@@ -69,16 +83,19 @@ impl RecordStream {
             schema,
             messages,
             deadline: Box::pin(sleep_until(deadline)),
-            task: task.abort_handle(),
-            interrupt,
+            stopper: Stopper { task: task.abort_handle(), interrupt },
             done: false,
         }
     }
 
-    /// Tells the query that nobody wants it any more.
-    fn stop(&self) {
-        self.interrupt.raise();
-        self.task.abort();
+    /// What stops the query.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// When its time is over.
+    pub fn deadline(&self) -> Instant {
+        self.deadline.deadline()
     }
 
     /// The schema of every batch.
@@ -113,7 +130,7 @@ impl Stream for RecordStream {
         }
         if self.deadline.as_mut().poll(context).is_ready() {
             self.done = true;
-            self.stop();
+            self.stopper.stop();
             return Poll::Ready(Some(Err(QueryError::deadline())));
         }
         let message = ready!(self.messages.poll_recv(context));
@@ -137,6 +154,6 @@ impl Stream for RecordStream {
 
 impl Drop for RecordStream {
     fn drop(&mut self) {
-        self.stop();
+        self.stopper.stop();
     }
 }

@@ -125,7 +125,7 @@ impl Fixture {
         sql: &str,
         parameters: Vec<ScalarValue>,
     ) -> Result<Vec<RecordBatch>, QueryError> {
-        let stream = self.engine.execute(self.plan(sql, parameters).await?)?;
+        let stream = self.engine.execute(self.plan(sql, parameters).await?, None);
         stream.try_collect().await
     }
 

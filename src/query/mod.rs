@@ -31,7 +31,7 @@ mod tests;
 
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use error::{QueryError, QueryErrorKind};
-pub use execute::RecordStream;
+pub use execute::{RecordStream, Stopper};
 pub use explain::PlanDetail;
 pub use governed_scan::MaskKey;
 pub use limits::Limits;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use chrono::{DateTime, Utc};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::TaskContext;
@@ -62,18 +61,12 @@ pub struct GovernedPlan {
     pub(super) context: Arc<TaskContext>,
     pub(super) schema: SchemaRef,
     pub(super) interrupt: Arc<Interrupt>,
-    valid_until: Option<DateTime<Utc>>,
 }
 
 impl GovernedPlan {
     /// The schema of its results, as it will be on the wire.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
-    }
-
-    /// When the first of its grants ends; none while no policy looks at the clock.
-    pub fn valid_until(&self) -> Option<DateTime<Utc>> {
-        self.valid_until
     }
 }
 
@@ -88,7 +81,6 @@ pub(super) struct Planner {
     state: SessionState,
     interrupt: Arc<Interrupt>,
     statement: Statement,
-    valid_until: Option<DateTime<Utc>>,
     deadline: Instant,
 }
 
@@ -102,7 +94,7 @@ impl Planner {
     ) -> Result<Self, QueryError> {
         let interrupt = Arc::new(Interrupt::default());
         let state = sessions.open(mesh, &statement, tables, &interrupt)?;
-        Ok(Self { state, interrupt, statement, valid_until: ends(tables), deadline })
+        Ok(Self { state, interrupt, statement, deadline })
     }
 
     /// The statement's schema and parameters.
@@ -133,7 +125,7 @@ impl Planner {
         let schema = self.statement.rename(schema);
         let plan = self.physical(bound).await?;
         let context = self.state.task_ctx();
-        Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt, valid_until: self.valid_until })
+        Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt })
     }
 
     async fn logical(&self) -> Result<LogicalPlan, QueryError> {
@@ -185,21 +177,6 @@ fn as_announced(announced: &Schema, own: &Schema) -> SchemaRef {
         _ => Arc::clone(announced),
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-/// When the first grant ends.
-fn ends(tables: &[GovernedTable]) -> Option<DateTime<Utc>> {
-    tables
-        .iter()
-        .flat_map(|table| {
-            let inner = match &table.rows {
-                super::Rows::Derived { tables, .. } => ends(tables),
-                super::Rows::Files(_) => None,
-            };
-            [table.grant.valid_until(), inner]
-        })
-        .flatten()
-        .min()
 }
 
 /// Plans a derived dataset's statement, each time in a session that knows its domain's tables only.

@@ -55,7 +55,7 @@ async fn announced_planned_and_sent_schemas_are_one() {
         let described = world.describe(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).schema;
         let plan = world.plan(sql, parameters).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         assert_eq!(plan.schema(), described, "{sql}");
-        let stream = world.engine.execute(plan).unwrap();
+        let stream = world.engine.execute(plan, None);
         assert_eq!(*stream.schema(), described, "{sql}");
         let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
         assert!(!batches.is_empty(), "{sql}");
@@ -178,7 +178,7 @@ async fn a_query_ends_on_time_and_when_nobody_reads() {
     let world = self::world(&EngineConfig { query_timeout_seconds: 60, ..config }).await;
     for _ in 0..4 {
         let plan = world.plan(endless, Vec::new()).await.unwrap();
-        let mut stream = world.engine.execute(plan).unwrap();
+        let mut stream = world.engine.execute(plan, None);
         assert!(tokio::time::timeout(Duration::from_millis(200), stream.next()).await.is_err());
         drop(stream);
     }
@@ -191,7 +191,7 @@ async fn a_query_ends_on_time_and_when_nobody_reads() {
 async fn a_slow_reader_holds_few_batches() {
     let world = world(&EngineConfig { batch_size: 100, ..small() }).await;
     let plan = world.plan("SELECT a.id FROM sales.t a, sales.t b", Vec::new()).await.unwrap();
-    let mut stream = world.engine.execute(plan).unwrap();
+    let mut stream = world.engine.execute(plan, None);
     assert!(stream.next().await.unwrap().is_ok());
     tokio::time::sleep(Duration::from_millis(300)).await;
     drop(stream);

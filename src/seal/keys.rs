@@ -162,7 +162,7 @@ fn associated_data(header: &[u8], purpose: &str) -> Vec<u8> {
 }
 
 /// A key written as 64 hex digits, or as base64 in either alphabet, padded or not.
-fn decode(secret: &Secret) -> Option<Zeroizing<[u8; KEY]>> {
+pub(super) fn decode(secret: &Secret) -> Option<Zeroizing<[u8; KEY]>> {
     let text = secret.expose_str()?.trim();
     let bytes = Zeroizing::new(if text.len() == 2 * KEY {
         (0..KEY)

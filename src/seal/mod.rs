@@ -4,8 +4,10 @@
 //! answer. They are encrypted and authenticated under keys that configuration names by reference;
 //! a secret never stands in a configuration file itself.
 
+mod key32;
 mod keys;
 mod secret;
 
+pub use key32::Key32;
 pub use keys::{SealError, SealKeys};
 pub use secret::{Secret, SecretError, SecretRef};

@@ -1,5 +1,6 @@
 //! Transport: Flight and HTTP. It authenticates, translates and streams; it decides nothing.
 
+mod connections;
 pub mod flight;
 pub mod http;
 mod listener;

@@ -37,7 +37,7 @@ fn directory() -> Directory {
 fn token(subject: &str, claims: Value) -> Verified {
     let Value::Object(claims) = claims else { panic!("claims are an object") };
     let method = Method::Oidc(Arc::from("https://issuer"));
-    Verified { subject: subject.into(), method, groups: BTreeSet::new(), claims, expires: None }
+    Verified { subject: subject.into(), method, groups: BTreeSet::new(), claims, expires: None, entry: None }
 }
 
 fn groups(principal: &Principal) -> Vec<&str> {

@@ -157,6 +157,7 @@ impl Issuer {
             groups: BTreeSet::new(),
             claims,
             expires: Some(expires),
+            entry: None,
         })
     }
 

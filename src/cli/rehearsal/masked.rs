@@ -23,7 +23,9 @@ fn has_form(mask: Mask, text: &str) -> bool {
         Mask::Null => false,
         Mask::Redact => text == "***",
         // SHA-256 in URL-safe base64.
-        Mask::Hmac => text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)),
+        Mask::Hmac => {
+            text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        }
         Mask::Partial => {
             let length = text.chars().count();
             let hidden = if length > 4 { length - 4 } else { length };

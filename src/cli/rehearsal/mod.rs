@@ -79,11 +79,7 @@ impl Stage {
         let addr = listener.addr()?;
         let ended = CancellationToken::new();
         let until = ended.clone();
-        let task = tokio::spawn(async move {
-            if let Err(error) = listener.serve(until).await {
-                tracing::error!(%error, "the stage of the policy tests fell");
-            }
-        });
+        let task = tokio::spawn(listener.serve(until));
         Ok(Self { addr, ended, task })
     }
 

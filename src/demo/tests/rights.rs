@@ -62,6 +62,7 @@ impl Mesh {
             groups: person.direct_groups.iter().map(|group| (*group).to_owned()).collect(),
             claims: serde_json::Map::new(),
             expires: None,
+            entry: None,
         };
         self.directory.principal(&verified).unwrap()
     }

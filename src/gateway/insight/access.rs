@@ -56,7 +56,10 @@ impl Gateway {
             return Err(AnswerError::NotFound(named));
         }
         // Thousands of decisions: not on the threads that move messages.
-        let report = tokio::task::spawn_blocking(move || Listing::new(&published, product, dataset, question).report());
+        let everybody = matches!(viewer, Viewer::Operator);
+        let report = tokio::task::spawn_blocking(move || {
+            Listing::new(&published, product, dataset, question, everybody).report()
+        });
         match report.await {
             Ok(Some(report)) => Ok(report),
             Ok(None) => Err(AnswerError::TooManyQuestions(named)),
@@ -75,6 +78,8 @@ struct Listing<'a> {
     product: Arc<Product>,
     dataset: Arc<Dataset>,
     question: AccessQuestion,
+    /// Whether users are asked about whom neither policies nor entitlements name.
+    everybody: bool,
     mentions: Mentions,
     types: BTreeMap<String, AttributeType>,
     purposes: Vec<(String, Purpose)>,
@@ -95,7 +100,13 @@ struct Segment {
 type ByPurpose = Vec<(Vec<String>, Vec<Segment>)>;
 
 impl<'a> Listing<'a> {
-    fn new(published: &'a Published, product: Arc<Product>, dataset: Arc<Dataset>, question: AccessQuestion) -> Self {
+    fn new(
+        published: &'a Published,
+        product: Arc<Product>,
+        dataset: Arc<Dataset>,
+        question: AccessQuestion,
+        everybody: bool,
+    ) -> Self {
         let mesh = published.mesh();
         let mentions = mesh.policies().mentions(&product.id.domain, &dataset.name);
         let purposes = purposes(&mentions);
@@ -104,6 +115,7 @@ impl<'a> Listing<'a> {
             product,
             dataset,
             question,
+            everybody,
             mentions,
             types: mesh.directory().attribute_types(),
             purposes,
@@ -195,7 +207,9 @@ impl<'a> Listing<'a> {
             (Who::Group(group), principal)
         }));
         let mut users: BTreeSet<&String> = self.mentions.users.iter().chain(directory.entitled()).collect();
-        users.extend(self.question.people.keys());
+        if self.everybody {
+            users.extend(self.question.people.keys());
+        }
         for name in users {
             let role = self.question.people.get(name).cloned().unwrap_or_default();
             match directory.principal(&Verified::supposed(name, role.groups, role.claims)) {

@@ -22,6 +22,9 @@ pub use report::{
     RowPolicy, Shown, Who,
 };
 
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Gateway;
 use super::error::AnswerError;
 use super::publish::Published;
 use super::question::Caller;
@@ -45,6 +48,25 @@ impl Viewer<'_> {
             Self::Operator => place.file.display().to_string(),
             Self::Administrator(_) => place.short(),
         }
+    }
+}
+
+/// How many callers may look behind decisions at a time: it costs far more than an answer.
+pub(super) const INSPECTIONS: usize = 4;
+
+/// The right to look behind decisions, given back when it is dropped.
+pub struct Inspection {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Gateway {
+    /// Begins to look behind decisions for a caller.
+    ///
+    /// # Errors
+    /// [`AnswerError::TooMany`] when others do so already.
+    pub fn begin_inspection(&self) -> Result<Inspection, AnswerError> {
+        let permit = Arc::clone(&self.inspections).try_acquire_owned().map_err(|_| AnswerError::TooMany)?;
+        Ok(Inspection { _permit: permit })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod allow_list;
 mod outputs;
+mod redact;
 mod relations;
 mod tokens;
 

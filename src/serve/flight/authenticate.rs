@@ -5,7 +5,7 @@ use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 
 use super::Flight;
 use super::error::FlightError;
-use crate::authn::{AuthnError, Credentials};
+use crate::authn::{AuthnError, Credentials, Verified};
 use crate::gateway::Caller;
 use crate::principal::{Purpose, PurposeError};
 
@@ -14,13 +14,18 @@ const PURPOSE: &str = "airside-purpose";
 impl Flight {
     /// Authenticates a call.
     pub(super) async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, FlightError> {
+        Ok(self.verified_caller(request).await?.0)
+    }
+
+    /// Authenticates a call, and keeps as whom.
+    pub(super) async fn verified_caller<T>(&self, request: &Request<T>) -> Result<(Caller, Verified), FlightError> {
         let purpose = purpose(request)?;
         let verified = self.authenticator.authenticate(&credentials(request)?).await?;
         let principal = self.gateway.principal(&verified)?;
         let span = tracing::Span::current();
         span.record("principal", tracing::field::display(&principal.identity));
         span.record("purpose", purpose.as_str());
-        Ok(Caller { principal, purpose })
+        Ok((Caller { principal, purpose }, verified))
     }
 }
 

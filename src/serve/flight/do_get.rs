@@ -1,17 +1,22 @@
 //! DoGet: a ticket redeemed. The caller is authenticated and authorized again, under today's policy.
 
+use std::sync::Arc;
+
 use arrow_flight::sql::Any;
 use arrow_flight::{FlightData, Ticket};
 use futures::{StreamExt, stream};
 use prost::Message;
-use tonic::{Request, Response};
+use tonic::{Request, Response, Status};
 
+use super::deadline::deadline;
 use super::describe::schema_digest;
 use super::encode::encode;
 use super::error::FlightError;
 use super::ticket::TicketError;
 use super::{Flight, Replies, descriptor, parameters};
-use crate::gateway::{AnswerError, Caller, SnapshotRef};
+use crate::gateway::{AnswerError, Caller, Reader, SnapshotRef};
+use crate::query::RecordStream;
+use crate::serve::connections;
 use crate::serve::proto::Query;
 use crate::serve::proto::ticket::Question as Sealed;
 
@@ -20,9 +25,19 @@ impl Flight {
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Replies<FlightData>>, FlightError> {
-        let mut caller = self.caller(&request).await?;
+        let deadline = deadline(&request);
+        let (mut caller, verified) = self.verified_caller(&request).await?;
         match self.tickets.open(&request.into_inner().ticket, &mut caller)? {
-            Sealed::Query(query) => self.rows(&caller, query).await,
+            Sealed::Query(query) => {
+                let reader = Reader {
+                    verified,
+                    authenticator: Arc::clone(&self.authenticator),
+                    deadline,
+                    cut: connections::cut(),
+                    send_timeout: self.send_timeout,
+                };
+                self.rows(&caller, query, reader).await
+            }
             Sealed::Command(command) => {
                 let any = Any::decode(command.as_slice()).map_err(|_| TicketError::Invalid)?;
                 let batch = self.metadata(&caller, descriptor::flight_sql(any)?)?;
@@ -33,7 +48,12 @@ impl Flight {
         }
     }
 
-    async fn rows(&self, caller: &Caller, query: Query) -> Result<Response<Replies<FlightData>>, FlightError> {
+    async fn rows(
+        &self,
+        caller: &Caller,
+        query: Query,
+        reader: Reader,
+    ) -> Result<Response<Replies<FlightData>>, FlightError> {
         let statement = self.gateway.statement(caller, &descriptor::unseal(query.asked)?)?;
         let pinned: Vec<SnapshotRef> =
             query.snapshots.into_iter().map(|s| SnapshotRef { dataset: s.dataset, id: s.id }).collect();
@@ -43,7 +63,9 @@ impl Flight {
         if schema_digest(&schema)? != query.schema {
             return Err(AnswerError::Outdated.into());
         }
-        let rows = self.gateway.execute(answer)?;
-        Ok(Response::new(encode(schema, rows.map(|row| row.map_err(|error| FlightError::Answer(error.into()))))))
+        let messages =
+            |rows: RecordStream| encode(schema, rows.map(|row| row.map_err(|error| FlightError::Answer(error.into()))));
+        let refuse = |error| Status::from(FlightError::Answer(error));
+        Ok(Response::new(Box::pin(self.gateway.run(answer, reader, messages, refuse))))
     }
 }

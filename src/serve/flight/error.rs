@@ -42,6 +42,9 @@ pub enum FlightError {
     /// The caller asks to write.
     #[error("{0} is not supported: the gateway is read-only")]
     ReadOnly(String),
+    /// The client waits no longer.
+    #[error("the call took longer than its client would wait")]
+    Deadline,
     /// A fault of ours.
     #[error("internal error (error id {id})")]
     Internal {
@@ -85,6 +88,7 @@ impl FlightError {
             },
             Self::Answer(error) => answer_code(error),
             Self::Unimplemented(_) | Self::ReadOnly(_) => Code::Unimplemented,
+            Self::Deadline => Code::DeadlineExceeded,
             Self::Internal { .. } => Code::Internal,
         }
     }
@@ -93,10 +97,10 @@ impl FlightError {
 fn answer_code(error: &AnswerError) -> Code {
     match error {
         AnswerError::NotFound(_) => Code::NotFound,
-        AnswerError::NotGranted(_) => Code::PermissionDenied,
+        AnswerError::NotGranted(_) | AnswerError::Revoked => Code::PermissionDenied,
         AnswerError::Unavailable { .. } | AnswerError::Outdated => Code::Unavailable,
         AnswerError::Address(_) | AnswerError::Supposed(_) => Code::InvalidArgument,
-        AnswerError::TooManyQuestions(_) => Code::ResourceExhausted,
+        AnswerError::TooManyQuestions(_) | AnswerError::TooLong | AnswerError::TooMany => Code::ResourceExhausted,
         AnswerError::Query(error) => match error.kind() {
             QueryErrorKind::Syntax
             | QueryErrorKind::Unsupported

@@ -6,6 +6,7 @@
 mod action;
 mod authenticate;
 mod cut;
+mod deadline;
 mod describe;
 mod descriptor;
 mod do_get;
@@ -25,6 +26,7 @@ pub use server::{FlightConfig, FlightListener, TicketConfig};
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
@@ -34,6 +36,7 @@ use arrow_flight::{
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use self::deadline::deadline;
 use self::do_put::Bindings;
 use self::error::FlightError;
 use self::observe::observe;
@@ -47,6 +50,7 @@ pub struct Flight {
     authenticator: Arc<Authenticator>,
     tickets: Tickets,
     bindings: Bindings,
+    send_timeout: Duration,
 }
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -65,46 +69,46 @@ impl FlightService for Flight {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        observe("Handshake", self.answer_handshake(request)).await
+        observe("Handshake", deadline(&request), self.answer_handshake(request)).await
     }
 
     async fn list_flights(&self, request: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
-        observe("ListFlights", self.answer_list_flights(request)).await
+        observe("ListFlights", deadline(&request), self.answer_list_flights(request)).await
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
-        observe("GetFlightInfo", self.answer_get_flight_info(request)).await
+        observe("GetFlightInfo", deadline(&request), self.answer_get_flight_info(request)).await
     }
 
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        observe("PollFlightInfo", self.refuse(request, "PollFlightInfo")).await
+        observe("PollFlightInfo", deadline(&request), self.refuse(request, "PollFlightInfo")).await
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        observe("GetSchema", self.answer_get_schema(request)).await
+        observe("GetSchema", deadline(&request), self.answer_get_schema(request)).await
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        observe("DoGet", self.answer_do_get(request)).await
+        observe("DoGet", deadline(&request), self.answer_do_get(request)).await
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        observe("DoPut", self.answer_do_put(request)).await
+        observe("DoPut", deadline(&request), self.answer_do_put(request)).await
     }
 
     async fn do_exchange(
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
-        observe("DoExchange", self.refuse(request, "DoExchange")).await
+        observe("DoExchange", deadline(&request), self.refuse(request, "DoExchange")).await
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        observe("DoAction", self.answer_do_action(request)).await
+        observe("DoAction", deadline(&request), self.answer_do_action(request)).await
     }
 
     async fn list_actions(&self, request: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {
-        observe("ListActions", self.answer_list_actions(request)).await
+        observe("ListActions", deadline(&request), self.answer_list_actions(request)).await
     }
 }
 

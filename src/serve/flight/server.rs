@@ -9,8 +9,7 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
 use tonic_health::ServingStatus;
 
 use super::Flight;
@@ -19,6 +18,7 @@ use super::ticket::Tickets;
 use crate::authn::Authenticator;
 use crate::gateway::Gateway;
 use crate::seal::{SealKeys, SecretRef};
+use crate::serve::connections::{self, Manners};
 use crate::serve::listener::{ListenError, refuse_plaintext};
 use crate::serve::tls::Tls;
 
@@ -32,6 +32,8 @@ pub struct FlightConfig {
     pub plaintext_beyond_loopback: bool,
     /// Concurrent streams of one connection.
     pub max_streams_per_connection: u32,
+    /// Seconds that a reader whose answer has ended may leave it unread before its stream is reset.
+    pub send_timeout_seconds: u64,
 }
 
 impl Default for FlightConfig {
@@ -40,6 +42,7 @@ impl Default for FlightConfig {
             addr: SocketAddr::from(([127, 0, 0, 1], 50051)),
             plaintext_beyond_loopback: false,
             max_streams_per_connection: 256,
+            send_timeout_seconds: 30,
         }
     }
 }
@@ -75,14 +78,13 @@ impl Default for TicketConfig {
 const MAX_REQUEST: usize = 8 * 1024 * 1024;
 /// Bytes of a call's headers.
 const MAX_HEADERS: u32 = 64 * 1024;
-const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// A bound gRPC listener.
 pub struct FlightListener {
     listener: TcpListener,
-    server: Server,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    manners: Manners,
     flight: Flight,
-    encrypted: bool,
 }
 
 impl FlightListener {
@@ -101,18 +103,17 @@ impl FlightListener {
         config.check(tls.is_some())?;
         let bind = |source| ListenError::Bind { addr: config.addr, source };
         let listener = TcpListener::bind(config.addr).await.map_err(bind)?;
-        let mut server = Server::builder()
-            .max_concurrent_streams(config.max_streams_per_connection)
-            .http2_max_header_list_size(MAX_HEADERS)
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
-            .http2_adaptive_window(Some(true));
-        if let Some(tls) = tls {
-            server = server.tls_config(tls.tonic()).map_err(|error| bind(io::Error::other(error)))?;
-        }
+        let manners =
+            Manners { http2_only: true, max_streams: config.max_streams_per_connection, max_headers: MAX_HEADERS };
         let ttl = Duration::from_secs(tickets.ttl_seconds);
-        let flight = Flight { gateway, authenticator, tickets: Tickets::new(keys, ttl), bindings: Bindings::new(ttl) };
-        Ok(Self { listener, server, flight, encrypted: tls.is_some() })
+        let flight = Flight {
+            gateway,
+            authenticator,
+            tickets: Tickets::new(keys, ttl),
+            bindings: Bindings::new(ttl),
+            send_timeout: Duration::from_secs(config.send_timeout_seconds),
+        };
+        Ok(Self { listener, tls: tls.map(|tls| Arc::clone(&tls.grpc)), manners, flight })
     }
 
     /// The address listened on.
@@ -125,25 +126,22 @@ impl FlightListener {
 
     /// Whether connections are encrypted.
     pub fn is_encrypted(&self) -> bool {
-        self.encrypted
+        self.tls.is_some()
     }
 
     /// Serves until `draining` is cancelled and the last call has been answered.
-    ///
-    /// # Errors
-    /// When the transport fails.
-    pub async fn serve(mut self, draining: CancellationToken) -> Result<(), tonic::transport::Error> {
+    pub async fn serve(self, draining: CancellationToken) {
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_service_status("", ServingStatus::Serving).await;
         reporter.set_serving::<FlightServiceServer<Flight>>().await;
         let flight = FlightServiceServer::new(self.flight).max_decoding_message_size(MAX_REQUEST);
-        let drained = async move {
+        let router = Routes::new(health).add_service(flight).prepare().into_axum_router();
+        let serving = connections::serve(self.listener, self.tls, router, self.manners, draining.clone());
+        let reporting = async move {
             draining.cancelled().await;
             reporter.set_service_status("", ServingStatus::NotServing).await;
             reporter.set_not_serving::<FlightServiceServer<Flight>>().await;
         };
-        // The builder's own setting does not reach a listener that is bound already.
-        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
-        self.server.add_service(health).add_service(flight).serve_with_incoming_shutdown(incoming, drained).await
+        tokio::join!(serving, reporting);
     }
 }

@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::gateway::Gateway;
+use crate::serve::connections::{self, Manners};
 use crate::serve::listener::{ListenError, refuse_plaintext};
-use crate::serve::tls::{Tls, TlsListener};
+use crate::serve::tls::Tls;
 
 /// The section `[http]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,6 +47,8 @@ impl HttpConfig {
         refuse_plaintext("http", self.addr, encrypted && self.tls, self.plaintext_beyond_loopback)
     }
 }
+
+const MANNERS: Manners = Manners { http2_only: false, max_streams: 64, max_headers: 16 * 1024 };
 
 /// What the pages show.
 struct Pages {
@@ -101,18 +104,8 @@ impl HttpServer {
     }
 
     /// Serves until the drain has ended.
-    ///
-    /// # Errors
-    /// When the listener fails.
-    pub async fn serve(self, ended: CancellationToken) -> io::Result<()> {
-        let signal = async move { ended.cancelled().await };
-        match self.tls {
-            Some(tls) => {
-                let listener = TlsListener::new(self.listener, &tls);
-                axum::serve(listener, self.router).with_graceful_shutdown(signal).await
-            }
-            None => axum::serve(self.listener, self.router).with_graceful_shutdown(signal).await,
-        }
+    pub async fn serve(self, ended: CancellationToken) {
+        connections::serve(self.listener, self.tls.map(|tls| tls.http), self.router, MANNERS, ended).await;
     }
 }
 

@@ -1,0 +1,195 @@
+//! The audit as the gateway holds it, and the entry of one answer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::Instant;
+
+use chrono::Utc;
+use tokio::sync::{Semaphore, oneshot};
+use uuid::Uuid;
+
+use super::config::{AuditConfig, Destination};
+use super::error::{AuditError, AuditSetupError};
+use super::journal::Journal;
+use super::keys::{AuditKeys, DigestKey};
+use super::record::{Asked, Closing, Denial, Failure, Opening, Outcome, Record};
+use super::writer::{self, Order};
+use crate::policy::Grant;
+use crate::query::Statement;
+use crate::seal::Key32;
+
+/// Puts on record who reads what. Cheap to clone.
+#[derive(Clone)]
+pub struct Audit {
+    /// None where the configuration says `off`.
+    writing: Option<Writing>,
+    digests: DigestKey,
+}
+
+#[derive(Clone)]
+struct Writing {
+    orders: Sender<Order>,
+    /// Places for openings and denials that wait.
+    places: Arc<Semaphore>,
+}
+
+impl Audit {
+    /// No audit, where the configuration says so.
+    pub fn off() -> Self {
+        Self { writing: None, digests: DigestKey::new(&Key32::random()) }
+    }
+
+    /// The audit that the configuration asks for. Files are continued, after a check of the last one.
+    ///
+    /// # Errors
+    /// [`AuditSetupError`] when keys, folder or files are not to be had, or cannot be continued.
+    pub fn start(config: &AuditConfig, base: &Path) -> Result<Self, AuditSetupError> {
+        if config.to == Destination::Off {
+            return Ok(Self::off());
+        }
+        let keys = AuditKeys::from_config(config, base)?;
+        let digests = keys.digests().clone();
+        let journal = match config.to {
+            Destination::Stdout => Journal::on_stdout(config, keys)?,
+            Destination::Files | Destination::Off => Journal::open(config, keys)?,
+        };
+        Self::run(journal, config, digests)
+    }
+
+    pub(super) fn run(journal: Journal, config: &AuditConfig, digests: DigestKey) -> Result<Self, AuditSetupError> {
+        let (orders, receiver) = mpsc::channel();
+        let every = config.checkpoint_every();
+        thread::Builder::new()
+            .name("airside-audit".to_owned())
+            .spawn(move || writer::run(journal, &receiver, every))
+            .map_err(AuditSetupError::Thread)?;
+        let places = Arc::new(Semaphore::new(config.queue.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Self { writing: Some(Writing { orders, places }), digests })
+    }
+
+    /// Whether anything is recorded.
+    pub fn is_on(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// A statement as it goes on record: `question` says how it was asked (`sql`, `product`, …), `grants` are those of
+    /// its tables, as far as they were given.
+    pub fn statement<'a>(
+        &self,
+        question: &str,
+        statement: &Statement,
+        grants: impl IntoIterator<Item = &'a Grant>,
+    ) -> Asked {
+        Asked::statement(question, statement, grants, &self.digests)
+    }
+
+    /// A text that could not be read as a statement, as it goes on record.
+    pub fn text(&self, question: &str, text: &str) -> Asked {
+        Asked::text(question, text, &self.digests)
+    }
+
+    /// Puts an answer on record before its first row leaves. Only once this returns an entry may rows be sent.
+    ///
+    /// # Errors
+    /// [`AuditError::Unrecorded`] when it could not be written: then nobody may read.
+    pub async fn open(&self, opening: Opening) -> Result<Entry, AuditError> {
+        let id = opening.id;
+        self.record(Record::Opening(opening)).await?;
+        let orders = self.writing.as_ref().map(|writing| writing.orders.clone());
+        Ok(Entry { id, orders, since: Instant::now(), rows: 0, bytes: 0, closed: false })
+    }
+
+    /// Puts on record what was asked and not answered.
+    ///
+    /// # Errors
+    /// [`AuditError::Unrecorded`] when it could not be written.
+    pub async fn deny(&self, denial: Denial) -> Result<(), AuditError> {
+        self.record(Record::Denial(denial)).await
+    }
+
+    /// Writes all there is, signs a checkpoint, and ends. What is opened later fails.
+    pub async fn finish(&self) {
+        let Some(writing) = &self.writing else { return };
+        let (done, finished) = oneshot::channel();
+        if writing.orders.send(Order::Finish(done)).is_ok() {
+            let _ = finished.await;
+        }
+    }
+
+    async fn record(&self, record: Record) -> Result<(), AuditError> {
+        let Some(Writing { orders, places }) = &self.writing else { return Ok(()) };
+        // A semaphore that is never closed always gives a permit, and a thread that has ended answers nobody.
+        let place = Arc::clone(places).acquire_owned().await.map_err(|_| gone())?;
+        let (done, written) = oneshot::channel();
+        orders.send(Order::Record { body: record.body(Utc::now()), done, place }).map_err(|_| gone())?;
+        written.await.map_err(|_| gone())?
+    }
+}
+
+fn gone() -> AuditError {
+    let id = Uuid::now_v7();
+    tracing::error!(error_id = %id, "the audit has ended: requests are refused");
+    AuditError::Unrecorded { id }
+}
+
+/// An answer on record, to be closed. One that is let go without a word is on record as dropped.
+#[must_use = "an entry that is dropped at once says that the answer was"]
+#[derive(Debug)]
+pub struct Entry {
+    id: Uuid,
+    orders: Option<Sender<Order>>,
+    since: Instant,
+    rows: u64,
+    bytes: u64,
+    closed: bool,
+}
+
+impl Entry {
+    /// The opening's id.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Counts what was handed to the transport.
+    pub fn sent(&mut self, rows: u64, bytes: u64) {
+        self.rows += rows;
+        self.bytes += bytes;
+    }
+
+    /// Puts the end on record. It does not wait.
+    pub fn close(mut self, outcome: Outcome, error: Option<Failure>) {
+        self.record(outcome, error);
+    }
+
+    fn record(&mut self, outcome: Outcome, error: Option<Failure>) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let Some(orders) = self.orders.take() else { return };
+        let closing = Closing {
+            id: self.id,
+            outcome,
+            error,
+            rows: self.rows,
+            bytes: self.bytes,
+            milliseconds: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        if orders.send(Order::Closing(Record::Closing(closing).body(Utc::now()))).is_err() {
+            tracing::error!(audit_id = %self.id, outcome = outcome.as_str(), "the audit has ended before an answer did");
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.record(Outcome::Dropped, None);
+    }
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Order")
+    }
+}

@@ -1,0 +1,6 @@
+mod fixture;
+mod recovery;
+mod redaction;
+mod tampering;
+mod throughput;
+mod writing;
