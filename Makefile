@@ -24,15 +24,15 @@ LOCKED := --locked
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help test quick fmt fmt-check lint unit rust clients clients-quick bench demo deny \
+.PHONY: help test quick fmt fmt-check lint unit rust policy-tests clients clients-quick bench demo deny \
         needs needs-node binary
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: needs needs-node fmt-check lint rust clients ## everything that CI runs
+test: needs needs-node fmt-check lint rust policy-tests clients ## everything that CI runs
 
-quick: needs fmt-check lint rust clients-quick ## a contributor's loop: Rust and Python only
+quick: needs fmt-check lint rust policy-tests clients-quick ## a contributor's loop: Rust and Python only
 
 fmt: $(CLIENTS)/.complete ## format the Rust and Python code
 	$(CARGO) fmt
@@ -55,6 +55,13 @@ rust: ## unit tests and the integration tests, which start the real gateway
 
 binary:
 	$(CARGO) build $(LOCKED) --bin airside
+
+# The demo mesh of this very checkout, small: made once for each version of its files.
+POLICY_MESH := $(CACHE)/policy-tests
+
+policy-tests: binary ## the demo mesh's own policy tests, over every path a client can take
+	$(AIRSIDE) demo --prepare --scale 0.01 --dir $(POLICY_MESH)
+	$(AIRSIDE) test --config $(POLICY_MESH)/airside.toml
 
 # The Python clients talk to the debug build: it checks arithmetic that the release build does not.
 PYTEST = AIRSIDE_BIN=$(AIRSIDE) $(1) -m pytest -p no:cacheprovider

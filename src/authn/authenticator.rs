@@ -1,5 +1,9 @@
 //! The front door: from credentials to somebody verified, whatever their kind.
 
+mod rehearsal;
+
+pub use rehearsal::Role;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;

@@ -25,11 +25,11 @@ mod toml_reader;
 mod users;
 mod verified;
 
-pub use authenticator::Authenticator;
+pub use authenticator::{Authenticator, Role};
 pub use config::{AuthnConfig, MtlsConfig, OidcConfig, SanKind, SigningAlgorithm};
 pub use credentials::Credentials;
 pub use directory::Directory;
 pub use error::AuthnError;
 pub use password::{PasswordError, hash_password};
 pub use service_tokens::{hash_service_token, mint_service_token};
-pub use verified::{Method, Verified};
+pub use verified::{Method, Verified, names_a_group, names_a_subject};

@@ -68,6 +68,17 @@ impl<T> Reloaded<T> {
         })
     }
 
+    /// A value of no file, which never changes.
+    pub(super) fn fixed(value: T, parse: Parse<T>) -> Self {
+        Self {
+            path: PathBuf::new(),
+            parse,
+            interval: Duration::MAX,
+            current: ArcSwap::from_pointee(value),
+            seen: Mutex::new(Seen { asked: Instant::now(), stamp: None }),
+        }
+    }
+
     /// Asks the file system every time: for tests that cannot wait.
     #[cfg(test)]
     pub(super) fn at_once(mut self) -> Self {

@@ -63,6 +63,16 @@ impl Users {
         faults.result(users)
     }
 
+    /// Users of no file.
+    pub(super) fn of(users: BTreeMap<String, User>) -> Self {
+        Self { costliest: users.values().next().map(|user| Arc::clone(&user.password)), by_name: users }
+    }
+
+    /// Their names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.by_name.keys()
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&User> {
         self.by_name.get(name)
     }

@@ -27,6 +27,14 @@ pub struct Verified {
     pub entry: Option<Arc<str>>,
 }
 
+impl Verified {
+    /// Somebody with these groups and claims, as if the users file named them: for those who ask what a principal
+    /// would see. Nobody signs in by it.
+    pub fn supposed(subject: &str, groups: BTreeSet<String>, claims: Map<String, Value>) -> Self {
+        Self { subject: Arc::from(subject), method: Method::Session, groups, claims, expires: None, entry: None }
+    }
+}
+
 /// How a caller was verified.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Method {
@@ -60,7 +68,7 @@ pub(super) const MAX_SUBJECT: usize = 256;
 /// Whether a text can name a caller: something that a log line and an audit record can show
 /// without being misread. No control, invisible or text-direction characters, no blank but a
 /// plain one inside, and not `domain:…`, as which derived products read.
-pub(super) fn names_a_subject(text: &str) -> bool {
+pub fn names_a_subject(text: &str) -> bool {
     let readable = |c: char| {
         let invisible = matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
@@ -75,7 +83,7 @@ pub(super) fn names_a_subject(text: &str) -> bool {
 }
 
 /// Whether a text has the form of a group's name: `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
-pub(super) fn names_a_group(text: &str) -> bool {
+pub fn names_a_group(text: &str) -> bool {
     text.len() <= 128
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))

@@ -25,6 +25,9 @@ pub struct Demo {
     /// Where the mesh is kept; made on the first start.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Make the mesh and end, without serving it.
+    #[arg(long)]
+    prepare: bool,
 }
 
 impl Demo {
@@ -35,6 +38,10 @@ impl Demo {
         };
         telemetry::start_log(&LogConfig::default())?;
         let generated = demo::generate(&dir, self.scale, &demo::progress_bar())?;
+        if self.prepare {
+            println!("{}", generated.config.display());
+            return Ok(());
+        }
         let mut config = Config::load(&generated.config)?;
         config.flight.addr = self.flight_addr;
         config.http.addr = self.http_addr;

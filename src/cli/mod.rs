@@ -1,12 +1,17 @@
 //! The command line: one file a command.
 
+mod access;
 mod audit;
 mod check;
 mod demo;
+mod explain;
 mod hash_password;
 mod healthcheck;
 mod mint_token;
+mod opened;
+mod rehearsal;
 mod serve;
+mod test;
 
 use std::process::ExitCode;
 
@@ -29,6 +34,12 @@ enum Command {
     /// Check and read what the audit has on record.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Show what somebody would get, and which policies say so.
+    Explain(explain::Explain),
+    /// List who gets what of a dataset or column, for which purposes, until when.
+    Access(access::Access),
+    /// Run the mesh's policy tests over every path a client can take; exit 1 if one fails.
+    Test(test::Test),
     /// Make a demo mesh of TPC-H data and serve it.
     Demo(demo::Demo),
     /// Read a password from standard input and print its hash for `users.toml`.
@@ -45,6 +56,9 @@ pub fn run() -> ExitCode {
         Command::Serve(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Audit(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::Access(command) => command.run(),
+        Command::Test(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::HashPassword(command) => command.run(),
         Command::MintToken(command) => command.run(),

@@ -158,7 +158,7 @@ fn mask_key(config: &Config) -> Result<MaskKey, Box<dyn Error>> {
 
 /// Everything wrong with a mesh or its users, one fault after another.
 #[derive(Debug)]
-struct Faults(Vec<Fault>);
+pub(super) struct Faults(pub(super) Vec<Fault>);
 
 impl std::fmt::Display for Faults {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -14,7 +14,7 @@ use super::receipt::{Reading, Receipt};
 use super::snapshots::{SnapshotRef, Snapshots};
 use super::standing::{Held, held};
 use crate::product::{Address, VersionRequirement};
-use crate::query::{Description, GovernedPlan, Statement};
+use crate::query::{Description, GovernedPlan, PlanDetail, Statement};
 use crate::source::DatasetSource;
 
 /// A planned answer. Nothing has been read yet.
@@ -35,6 +35,11 @@ impl Answer {
     /// The result's schema, exactly as its batches have it.
     pub fn schema(&self) -> SchemaRef {
         self.plan.schema()
+    }
+
+    /// The plan as text, for those who look after the mesh.
+    pub(super) fn plan_text(&self, detail: PlanDetail) -> String {
+        self.plan.text(detail)
     }
 
     /// The snapshots it reads.

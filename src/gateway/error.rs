@@ -3,6 +3,7 @@
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::authn::AuthnError;
 use crate::product::AddressError;
 use crate::query::QueryError;
 
@@ -35,6 +36,18 @@ pub enum AnswerError {
         /// Joins this message with the operator's log.
         id: Uuid,
     },
+    /// The principal that a question is asked about would not be let in.
+    #[error("the principal asked about would be refused: {}", .0.detail())]
+    Supposed(#[source] AuthnError),
+    /// Listing who sees it would take more questions than one call may ask.
+    #[error("there are too many combinations of groups, purposes and attributes to ask about `{0}`")]
+    TooManyQuestions(String),
+    /// Looking behind decisions takes longer, or tells more, than one call may.
+    #[error("that takes longer, or tells more, than one call may: ask about less")]
+    TooLong,
+    /// Others look behind decisions at this moment.
+    #[error("too many look behind decisions at this moment: try again later")]
+    TooMany,
     /// The address is of no valid form.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -53,6 +66,8 @@ impl AnswerError {
             Self::Revoked => "revoked",
             Self::Outdated => "outdated",
             Self::Unrecorded { .. } => "unrecorded",
+            Self::Supposed(_) => "supposed",
+            Self::TooManyQuestions(_) | Self::TooLong | Self::TooMany => "limit",
             Self::Address(_) => "address",
             Self::Query(error) => error.kind().as_str(),
         }
@@ -63,7 +78,15 @@ impl AnswerError {
         match self {
             Self::Unavailable { id, .. } | Self::Unrecorded { id } => Some(*id),
             Self::Query(error) => Some(error.id()),
-            Self::NotFound(_) | Self::NotGranted(_) | Self::Revoked | Self::Outdated | Self::Address(_) => None,
+            Self::NotFound(_)
+            | Self::NotGranted(_)
+            | Self::Revoked
+            | Self::Outdated
+            | Self::Supposed(_)
+            | Self::TooManyQuestions(_)
+            | Self::TooLong
+            | Self::TooMany
+            | Self::Address(_) => None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod authorize;
 mod catalog;
 mod derive;
 mod error;
+pub mod insight;
 mod publish;
 mod question;
 mod receipt;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
+use tokio::sync::Semaphore;
 
 pub use answer::Answer;
 pub use catalog::Listing;
@@ -47,6 +49,8 @@ pub struct Gateway {
     stores: Stores,
     limits: Limits,
     audit: Audit,
+    /// Callers that look behind decisions.
+    inspections: Arc<Semaphore>,
 }
 
 impl Gateway {
@@ -69,6 +73,7 @@ impl Gateway {
             stores,
             limits,
             audit,
+            inspections: Arc::new(Semaphore::new(insight::INSPECTIONS)),
         }
     }
 

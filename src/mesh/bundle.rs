@@ -54,6 +54,7 @@ pub(super) struct DomainBundle {
     pub about: Option<TextFile>,
     pub contracts: Vec<TextFile>,
     pub policies: Vec<TextFile>,
+    pub tests: Vec<TextFile>,
 }
 
 /// Everything a mesh is made of.
@@ -102,6 +103,7 @@ impl Bundles {
                     match rest {
                         ["domain.toml"] => bundle.about = Some(text),
                         ["products", _] => bundle.contracts.push(text),
+                        ["tests", _] => bundle.tests.push(text),
                         _ => bundle.policies.push(text),
                     }
                 }

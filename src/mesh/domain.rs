@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::bundle::TextFile;
+use super::policy_test::PolicyTest;
 use super::toml_table::TomlTable;
 use crate::fault::Fault;
 use crate::product::{Name, Product};
@@ -27,6 +28,8 @@ pub struct Domain {
     pub data: String,
     /// Every version of its products, drafts and retired ones too, by name and version.
     pub products: Vec<Arc<Product>>,
+    /// Its policy tests, in the order of their files.
+    pub tests: Vec<Arc<PolicyTest>>,
 }
 
 /// What `domain.toml` says.

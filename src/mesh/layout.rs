@@ -61,12 +61,14 @@ fn governance(path: &[&str], is_folder: bool) -> Interest {
 fn domain(path: &[&str], is_folder: bool) -> Interest {
     match path {
         ["domain.toml"] if !is_folder => Interest::Read,
-        ["products" | "policies"] if is_folder => Interest::Enter,
-        // Data, tests, notes: not the mesh's.
+        ["products" | "policies" | "tests"] if is_folder => Interest::Enter,
+        // Data and notes: not the mesh's.
         [_] => Interest::Ignore,
         ["products", name] if !is_folder && is_contract(name) => Interest::Read,
         ["policies", name] if !is_folder && name.ends_with(".cedar") => Interest::Read,
+        ["tests", name] if !is_folder && is_test(name) => Interest::Read,
         [_, name] if !is_folder && is_note(name) => Interest::Ignore,
+        ["tests", ..] => Interest::Refuse("tests/ holds policy tests only, each a file *.yaml"),
         ["products", ..] => Interest::Refuse("products/ holds contracts only, each a file *.odcs.yaml"),
         _ => Interest::Refuse("policies/ holds policies only, each a file *.cedar"),
     }
@@ -74,6 +76,10 @@ fn domain(path: &[&str], is_folder: bool) -> Interest {
 
 fn is_contract(name: &str) -> bool {
     name.ends_with(".odcs.yaml") || name.ends_with(".odcs.yml")
+}
+
+fn is_test(name: &str) -> bool {
+    name.ends_with(".yaml") || name.ends_with(".yml")
 }
 
 fn is_note(name: &str) -> bool {
@@ -94,6 +100,7 @@ mod tests {
             "domains/sales/domain.toml",
             "domains/sales/products/orders.odcs.yaml",
             "domains/sales/policies/p.cedar",
+            "domains/sales/tests/access.yaml",
         ] {
             assert_eq!(of(path), Interest::Read, "{path}");
         }
@@ -103,6 +110,7 @@ mod tests {
             "governance/ceilings/deeper_dir",
             "domains/sales/products/orders.yaml",
             "domains/sales/policies/old_dir",
+            "domains/sales/tests/access.ymal",
         ] {
             assert!(matches!(of(path), Interest::Refuse(_)), "{path}");
         }

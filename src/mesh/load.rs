@@ -10,7 +10,7 @@ use super::domain::{Domain, about};
 use super::layout::Kind;
 use super::standards::Standards;
 use super::store::OpenStore;
-use super::{Mesh, folder, names, roots};
+use super::{Mesh, folder, names, policy_test, roots};
 use crate::authn::Directory;
 use crate::fault::Fault;
 use crate::policy::{DomainPolicies, Policies, PolicyInput, PolicySource};
@@ -82,7 +82,10 @@ struct Loader {
 impl Loader {
     /// Leaves of a domain what others may refer to: its contracts. False when even these cannot be read.
     fn as_neighbour(name: &str, bundles: &mut [DomainBundle]) -> bool {
-        bundles.iter_mut().for_each(|bundle| bundle.policies.clear());
+        bundles.iter_mut().for_each(|bundle| {
+            bundle.policies.clear();
+            bundle.tests.clear();
+        });
         let mut loader = Self::default();
         loader.domain(name, bundles.to_vec(), &MeshConfig::default(), &Standards::default());
         loader.faults.is_empty()
@@ -201,6 +204,7 @@ impl Loader {
         let products = self.products(&name, &bundle.contracts, &about.owner, standards);
         let policies = DomainPolicies { policies: sources(bundle.policies), products: products.clone() };
         let data = config.domains.get(folder).and_then(|domain| domain.data.clone());
+        let tests = policy_test::read(&bundle.tests, &mut self.faults);
         let domain = Domain {
             name,
             owner: about.owner,
@@ -210,7 +214,12 @@ impl Loader {
             data: data.unwrap_or_else(|| bundle.place.clone()),
             place: bundle.place,
             products,
+            tests: tests.into_iter().map(Arc::new).collect(),
         };
+        // Contracts that could not be read would be missed by their tests.
+        if !self.incomplete.contains(&domain.name) {
+            policy_test::check(&domain, &mut self.faults);
+        }
         Some((domain, policies))
     }
 

@@ -61,7 +61,7 @@ impl Domain {
         }
     }
 
-    fn resolve(&self, address: &Address) -> Option<(&Arc<Product>, &Arc<Dataset>)> {
+    pub(super) fn resolve(&self, address: &Address) -> Option<(&Arc<Product>, &Arc<Dataset>)> {
         let asked = address.version.as_ref();
         let is_product = self.products.iter().any(|product| product.id.name == address.name);
         if is_product {

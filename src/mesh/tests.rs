@@ -9,9 +9,9 @@ use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tempfile::TempDir;
 
-use super::{Domain, Mesh, MeshConfig, WatchConfig, Watcher, load_domain};
+use super::{Denial, Domain, Expectation, Mesh, MeshConfig, WatchConfig, Watcher, load_domain};
 use crate::fault::Fault;
-use crate::product::Address;
+use crate::product::{Address, Mask};
 
 /// A mesh in a folder of its own.
 struct Place(TempDir);
@@ -366,4 +366,67 @@ async fn swapped_links_are_noticed() {
     symlink(second.path(), &next).unwrap();
     fs::rename(&next, &link).unwrap();
     assert_eq!(changed(&watcher, &version).await, second.load().unwrap().version());
+}
+
+/// `domains/sales/tests/access.yaml` in the first place it can stand.
+const TEST: &str = "domains/sales/tests/access.yaml";
+
+#[test]
+fn policy_tests_are_read_with_the_domain() {
+    let place = Place::new();
+    place.write(
+        TEST,
+        "tests:\n  - name: one\n    principal: {user: ada, groups: [analysts], claims: {region: EMEA, level: 3}}\n    \
+         purpose: audit\n    product: sales.orders@1\n    at: 2026-12-01T00:00:00Z\n    expect:\n      \
+         rows: id == 3 && id != 4\n      count: 1500\n      columns: [id]\n      masks: {id: null}\n  \
+         - name: two\n    principal: {user: eve}\n    product: sales.orders\n    expect: {denied: unreadable}\n",
+    );
+    let mesh = place.load().unwrap();
+    let [one, two] = &mesh.domains()["sales"].tests[..] else { panic!() };
+    assert_eq!(
+        (one.line, one.principal.role.groups.len(), one.principal.role.claims["level"].as_i64()),
+        (2, 1, Some(3))
+    );
+    assert_eq!((one.purpose.as_str(), one.at.map(|at| at.timestamp())), ("audit", Some(1_796_083_200)));
+    let masks = [("id".to_owned(), Mask::Null)].into();
+    let rows = Some("id == 3 && id != 4".to_owned());
+    let expected =
+        Expectation::Granted { rows, count: Some(1500), columns: Some(vec!["id".to_owned()]), masks: Some(masks) };
+    assert_eq!(one.expect, expected);
+    assert_eq!(two.expect, Expectation::Denied(Denial::Unreadable));
+}
+
+#[test]
+fn every_fault_of_a_policy_test_has_its_line() {
+    let head = "tests:\n  - name: a\n    principal: {user: ada}\n    product: sales.orders\n";
+    for (text, expected) in [
+        ("test: []\n", ":1: `test` is no key of the file"),
+        ("tests: {}\n", ":1: `tests` must be a list, not a mapping"),
+        ("tests:\n  - name: a\n", ":2: `principal` is missing"),
+        (&format!("{head}    expects: {{}}\n"), ":5: `expects` is no key of a test"),
+        (&format!("{head}    expect: {{}}\n"), ":5: the test expects nothing"),
+        (&format!("{head}    expect: {{denied: no}}\n"), ":5: `no` is no way to deny"),
+        (&format!("{head}    expect: {{denied: hidden, rows: all}}\n"), ":5: what is denied has neither rows"),
+        (&format!("{head}    expect: {{count: -1}}\n"), ":5: `-1` is no number of rows"),
+        (&format!("{head}    expect: {{masks: {{id: blur}}}}\n"), ":5: `blur` is not a mask"),
+        (&format!("{head}    expect: {{columns: [idd]}}\n"), ":2: `sales.orders` has no column `idd`"),
+        (&format!("{head}    at: tomorrow\n    expect: {{rows: all}}\n"), ":5: a moment is written"),
+        (&format!("{head}    purpose: A B\n    expect: {{rows: all}}\n"), ":5: a purpose is"),
+        (
+            &format!("{}    expect: {{rows: all}}\n", head.replace("orders", "ordres")),
+            ":2: the domain serves no product",
+        ),
+        (&format!("{}    expect: {{rows: all}}\n", head.replace("sales.", "hr.")), ":2: a test of `sales` may not"),
+        (&format!("{}    expect: {{rows: all}}\n", head.replace("ada", "'domain:hr'")), ":3: `domain:hr` is no name"),
+        ("\t- x\n", ":1: "),
+    ] {
+        let place = Place::new();
+        place.write(TEST, text);
+        let faults = place.faults();
+        assert!(faults.iter().any(|fault| fault.starts_with(&format!("{TEST}{expected}"))), "{text}: {faults:?}");
+    }
+    let place = Place::new();
+    let test = &head["tests:\n".len()..];
+    place.write(TEST, format!("{head}    expect: {{rows: all}}\n{test}    expect: {{rows: all}}\n"));
+    assert!(place.faults()[0].contains("the name `a` is taken by the test at line 2"));
 }

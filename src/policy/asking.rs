@@ -23,9 +23,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::columns::ColumnAccess;
 use super::dataset::{DatasetEntities, text, texts};
 use super::error::PolicyError;
+use super::explain::{ActionReasons, ColumnReasons, Reasons, RowReasons};
 use super::load::{DatasetSlices, DomainSet, Rule};
 use super::residual::{Translator, Untranslatable};
-use super::vocabulary::{ACTION, Action, DOMAIN, GROUP, USER, uid};
+use super::vocabulary::{ACTION, Action, DOMAIN, GROUP, PRODUCT, USER, uid};
 use super::{Decision, Grant, GrantedColumn, RowFilter};
 use crate::principal::{Attribute, AttributeType, Identity, Principal, Purpose};
 
@@ -79,8 +80,8 @@ struct Verdict<'a> {
     permits: Vec<Named<'a>>,
     /// The forbids that hold.
     forbids: Vec<&'a str>,
-    /// Whether a ceiling took a permit away.
-    withheld: bool,
+    /// The permits that no ceiling allows.
+    withheld: Vec<&'a str>,
     /// Whether a policy errored: nothing is permitted then.
     failed: bool,
 }
@@ -88,6 +89,19 @@ struct Verdict<'a> {
 impl Verdict<'_> {
     fn permitted(&self) -> bool {
         !self.permits.is_empty()
+    }
+
+    fn reasons(&self) -> ActionReasons {
+        let sorted = |mut ids: Vec<String>| {
+            ids.sort();
+            ids
+        };
+        ActionReasons {
+            permits: sorted(self.permits.iter().map(|(id, _)| (*id).to_owned()).collect()),
+            forbids: sorted(self.forbids.iter().map(|id| (*id).to_owned()).collect()),
+            withheld: sorted(self.withheld.iter().map(|id| (*id).to_owned()).collect()),
+            failed: self.failed,
+        }
     }
 }
 
@@ -138,36 +152,56 @@ impl<'a> Asking<'a> {
     }
 
     pub(super) fn decide(&self, valid_until: Option<DateTime<Utc>>) -> Decision {
+        self.explain(valid_until).0
+    }
+
+    /// The decision and what it was made of: one way to decide, so that they cannot disagree.
+    pub(super) fn explain(&self, valid_until: Option<DateTime<Utc>>) -> (Decision, Reasons) {
+        let mut reasons = Reasons::default();
         let discover = self.verdict_or_deny(Action::Discover, &self.entities.resource);
+        reasons.discover = discover.reasons();
         if !discover.permitted() {
-            return Decision::Hidden;
+            return (Decision::Hidden, reasons);
         }
-        let mut decided: BTreeSet<String> = BTreeSet::new();
-        decided.extend(discover.permits.iter().map(|(id, _)| (*id).to_owned()));
-        let rows = match self.rows(&mut decided) {
+        let mut decided: BTreeSet<String> = reasons.discover.permits.iter().cloned().collect();
+        let rows = self.rows(reasons.rows.insert(RowReasons::default()));
+        let rows = match rows {
             Ok(Some(rows)) => rows,
-            Ok(None) => return Decision::Discoverable,
+            Ok(None) => return (Decision::Discoverable, reasons),
             Err(error) => {
                 self.log(Action::Query, &error);
-                return Decision::Discoverable;
+                reasons.rows = Some(RowReasons { failed: true, ..RowReasons::default() });
+                return (Decision::Discoverable, reasons);
             }
         };
-        let columns = self.columns(&mut decided);
+        decided.extend(reasons.rows.iter().flat_map(RowReasons::ids).cloned());
+        let columns = self.columns(&mut decided, &mut reasons.columns);
         if columns.is_empty() {
-            return Decision::Discoverable;
+            return (Decision::Discoverable, reasons);
         }
-        Decision::Permit(Grant::new(
+        let grant = Grant::new(
             Arc::clone(&self.entities.product),
             Arc::clone(&self.entities.dataset),
             columns,
             rows,
             valid_until,
             decided.into_iter().collect(),
-        ))
+        );
+        (Decision::Permit(grant), reasons)
+    }
+
+    /// Whether the principal may look behind the decisions about the dataset's product: `administer` of the product
+    /// or of its domain permitted, and of neither forbidden.
+    pub(super) fn administers(&self) -> Result<bool, PolicyError> {
+        let id = &self.entities.product.id;
+        let product = self.verdict(Action::Administer, &uid(PRODUCT, &id.to_string())?)?;
+        let domain = self.verdict(Action::Administer, &uid(DOMAIN, id.domain.as_str())?)?;
+        let forbidden = !product.forbids.is_empty() || !domain.forbids.is_empty();
+        Ok(!forbidden && (product.permitted() || domain.permitted()))
     }
 
     /// Which rows; none when no row may be read.
-    fn rows(&self, decided: &mut BTreeSet<String>) -> Result<Option<RowFilter>, PolicyError> {
+    fn rows(&self, reasons: &mut RowReasons) -> Result<Option<RowFilter>, PolicyError> {
         let Some(slice) = self.slices.of.get(&Action::Query) else { return Ok(None) };
         let request = PartialRequest::new(
             PartialEntityUid::from_concrete(self.principal.clone()),
@@ -178,16 +212,18 @@ impl<'a> Asking<'a> {
         )?;
         let response = slice.policies.tpe(&request, &self.partial, &self.set.schema)?;
         refuse_failed(&response)?;
-        if response.true_forbids().next().is_some() {
+        reasons.forbids = response.true_forbids().map(|id| (id.to_string(), RowFilter::Nothing)).collect();
+        reasons.forbids.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if !reasons.forbids.is_empty() {
             return Ok(None);
         }
         let mut translator = Translator::new(&self.entities.product.id.domain, &self.entities.dataset);
 
         let permits = self.satisfied(&response, &mut translator)?;
+        reasons.permits = permits.iter().map(|(id, _, rows)| (id.clone(), rows.clone())).collect();
         if permits.is_empty() {
             return Ok(None);
         }
-        decided.extend(permits.iter().map(|(id, _, _)| id.clone()));
         let (bounded, unbounded): (Vec<_>, Vec<_>) =
             permits.into_iter().partition(|(_, rule, _)| rule.of_domain && self.cedar.bounded);
         let mut permitted: Vec<RowFilter> = unbounded.into_iter().map(|(_, _, rows)| rows).collect();
@@ -195,10 +231,13 @@ impl<'a> Asking<'a> {
             let response = slice.ceilings.tpe(&request, &self.partial, &self.set.schema)?;
             refuse_failed(&response)?;
             let ceilings = self.satisfied(&response, &mut translator)?;
+            if ceilings.is_empty() {
+                reasons.withheld = bounded.iter().map(|(id, _, _)| id.clone()).collect();
+            }
             if ceilings.is_empty() && permitted.is_empty() {
                 return Ok(None);
             }
-            decided.extend(ceilings.iter().map(|(id, _, _)| id.clone()));
+            reasons.ceilings = ceilings.iter().map(|(id, _, rows)| (id.clone(), rows.clone())).collect();
             permitted.push(RowFilter::all_of([
                 RowFilter::any_of(bounded.into_iter().map(|(_, _, rows)| rows)),
                 RowFilter::any_of(ceilings.into_iter().map(|(_, _, rows)| rows)),
@@ -208,8 +247,9 @@ impl<'a> Asking<'a> {
         let mut forbids: Vec<&PolicyId> = response.residual_forbids().collect();
         forbids.sort();
         for id in forbids {
-            parts.push(translate(&response, id, &mut translator, true)?);
-            decided.insert(id.to_string());
+            let left = translate(&response, id, &mut translator, true)?;
+            reasons.forbids.push((id.to_string(), left.clone()));
+            parts.push(left);
         }
         Ok(Some(RowFilter::all_of(parts)))
     }
@@ -233,14 +273,15 @@ impl<'a> Asking<'a> {
     }
 
     /// Which columns, and under which masks.
-    fn columns(&self, decided: &mut BTreeSet<String>) -> Vec<GrantedColumn> {
+    fn columns(&self, decided: &mut BTreeSet<String>, reasons: &mut Vec<ColumnReasons>) -> Vec<GrantedColumn> {
         let mut columns = Vec::new();
         for class in self.entities.classes(self.slices.by_name) {
             // Columns of a class are alike to every policy: one of them is asked for all.
             let Some(resource) = class.first().and_then(|index| self.entities.columns.get(*index)) else { continue };
-            let access = self.access(resource);
+            let (access, why) = self.access(resource);
             for index in class {
                 let Some(column) = self.entities.dataset.columns.get(index) else { continue };
+                reasons.push(ColumnReasons { index, ..why.clone() });
                 if let Some(mask) = access.mask_of(column) {
                     decided.extend(access.policies.iter().cloned());
                     columns.push(GrantedColumn { index, mask });
@@ -248,32 +289,42 @@ impl<'a> Asking<'a> {
             }
         }
         columns.sort_by_key(|column| column.index);
+        reasons.sort_by_key(|column| column.index);
         columns
     }
 
-    fn access(&self, column: &EntityUid) -> ColumnAccess {
+    fn access(&self, column: &EntityUid) -> (ColumnAccess, ColumnReasons) {
         let read = self.verdict_or_deny(Action::ReadColumn, column);
         let raw = self.verdict_or_deny(Action::ReadRaw, column);
         let masked = self.verdict_or_deny(Action::ReadMasked, column);
         let bounds = self.bounds(column);
+        let mut reasons = ColumnReasons {
+            index: 0,
+            read: read.reasons(),
+            raw: raw.reasons(),
+            masked: masked.reasons(),
+            bounds: bounds.iter().flatten().filter_map(|(id, rule)| Some(((*id).to_owned(), rule.mask?))).collect(),
+        };
+        reasons.bounds.sort();
         if read.failed || raw.failed || masked.failed || bounds.is_none() {
-            return ColumnAccess::default();
+            return (ColumnAccess::default(), reasons);
         }
         let verdicts = [&read, &raw, &masked];
         let permits = verdicts.into_iter().flat_map(|verdict| verdict.permits.iter().map(|(id, _)| *id));
         let forbids = verdicts.into_iter().flat_map(|verdict| verdict.forbids.iter().copied());
         let bounds = bounds.unwrap_or_default();
         let policies = permits.chain(forbids).chain(bounds.iter().map(|(id, _)| *id)).map(str::to_owned).collect();
-        ColumnAccess {
+        let access = ColumnAccess {
             read: read.permitted(),
             // A permit of every action names no mask, and shows nothing masked.
             masked: masked.permits.iter().any(|(_, rule)| rule.mask.is_some()),
             // Whoever may not read a column may not read it raw either.
             raw: raw.permitted() && read.forbids.is_empty(),
-            withheld: read.withheld || !read.forbids.is_empty(),
+            withheld: !read.withheld.is_empty() || !read.forbids.is_empty(),
             masks: bounds.iter().filter_map(|(_, rule)| rule.mask).collect(),
             policies,
-        }
+        };
+        (access, reasons)
     }
 
     /// The permits of `readMasked` that hold, forbidden or not, within ceilings or not; none if one errored.
@@ -317,7 +368,7 @@ impl<'a> Asking<'a> {
                     None => *within_ceiling.insert(self.answer(&request, &slice.ceilings)?.0 == CedarDecision::Allow),
                 };
                 if !allowed {
-                    verdict.withheld = true;
+                    verdict.withheld.push(id);
                     continue;
                 }
             }

@@ -13,6 +13,7 @@ use moka::sync::Cache;
 
 use super::Grant;
 use super::asking::{Asking, Cedar};
+use super::dataset::DatasetEntities;
 use super::error::PolicyError;
 use super::load::{DatasetSlices, DomainSet, Loaded, PolicyInput, load};
 use super::scope::concerns;
@@ -35,7 +36,7 @@ pub enum Decision {
 pub struct Policies {
     version: String,
     pub(super) domains: HashMap<Name, DomainSet>,
-    cedar: Cedar,
+    pub(super) cedar: Cedar,
     cache: Cache<Question, Arc<Answer>>,
 }
 
@@ -43,7 +44,7 @@ pub struct Policies {
 const REMEMBERED: Duration = Duration::from_secs(300);
 /// Stack for deciding. Cedar errors where it runs out, and an error denies: what loaded should decide
 /// alike on every thread and in every build.
-const STACK: usize = 16 << 20;
+pub(super) const STACK: usize = 16 << 20;
 /// Most decisions remembered.
 const MOST_REMEMBERED: u64 = 20_000;
 
@@ -125,6 +126,26 @@ impl Policies {
         }
     }
 
+    /// As [`Policies::decide`], with the moment the clock may change it; neither looked up nor remembered, so that
+    /// asking about many principals takes nothing from those who are served.
+    pub fn decide_anew(
+        &self,
+        principal: &Principal,
+        purpose: &Purpose,
+        product: &Arc<Product>,
+        dataset: &Arc<Dataset>,
+        now: DateTime<Utc>,
+    ) -> (Decision, Option<DateTime<Utc>>) {
+        match stacker::maybe_grow(STACK, STACK, || self.ask(principal, purpose, product, dataset, now)) {
+            Ok(answer) => (answer.decision, answer.valid_until),
+            Err(error) => {
+                tracing::error!(product = %product.id, dataset = %dataset.name, principal = %principal.identity, %error,
+                    "a decision failed and denies");
+                (Decision::Hidden, None)
+            }
+        }
+    }
+
     fn ask(
         &self,
         principal: &Principal,
@@ -133,6 +154,14 @@ impl Policies {
         dataset: &Arc<Dataset>,
         now: DateTime<Utc>,
     ) -> Result<Answer, PolicyError> {
+        let About { set, slices, entities } = self.about(product, dataset)?;
+        let valid_until = valid_until(set, slices, principal, now);
+        let decision = Asking::new(&self.cedar, set, slices, entities, principal, purpose, now)?.decide(valid_until);
+        Ok(Answer { decision, asked_at: now, valid_until })
+    }
+
+    /// What is loaded for one version of a dataset.
+    pub(super) fn about(&self, product: &Arc<Product>, dataset: &Arc<Dataset>) -> Result<About<'_>, PolicyError> {
         let unknown = || PolicyError::Unknown(format!("{}.{}@{}", product.id, dataset.name, product.version));
         let set = self.domains.get(&product.id.domain).ok_or_else(unknown)?;
         let key = (product.id.name.clone(), product.version, dataset.name.clone());
@@ -143,10 +172,16 @@ impl Policies {
         if !same {
             return Err(unknown());
         }
-        let valid_until = valid_until(set, slices, principal, now);
-        let decision = Asking::new(&self.cedar, set, slices, entities, principal, purpose, now)?.decide(valid_until);
-        Ok(Answer { decision, asked_at: now, valid_until })
+        Ok(About { set, slices, entities })
     }
+}
+
+/// What is loaded for one version of a dataset.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) set: &'a DomainSet,
+    pub(super) slices: &'a DatasetSlices,
+    pub(super) entities: &'a DatasetEntities,
 }
 
 impl fmt::Debug for Policies {
@@ -170,7 +205,7 @@ impl Answer {
 }
 
 /// The next moment at which a condition on the clock changes, of the policies that concern this principal.
-fn valid_until(
+pub(super) fn valid_until(
     set: &DomainSet,
     slices: &DatasetSlices,
     principal: &Principal,

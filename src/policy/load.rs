@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::dataset::{DatasetEntities, Slice};
 use super::error::PolicyError;
+use super::explain::PolicyPlace;
+use super::mentions::Mentions;
 use super::schema::{DomainShape, schema_text};
 use super::scope::Scope;
 use super::source_check::{self, Findings};
@@ -53,6 +55,10 @@ pub(super) struct Rule {
     pub(super) principal: PrincipalConstraint,
     /// The moments its conditions compare the clock with.
     pub(super) moments: BTreeSet<i64>,
+    /// Where it stands.
+    pub(super) place: PolicyPlace,
+    /// Whom and what it names.
+    pub(super) mentions: Mentions,
 }
 
 /// One domain's policies, ready to decide.
@@ -260,11 +266,14 @@ fn domain_set<'a>(
     let mut slices: HashMap<Name, DatasetSlices> = HashMap::new();
     for (dataset, row) in shape.into_iter().flat_map(|shape| &shape.datasets) {
         let slot = slices.entry(dataset.clone()).or_default();
-        for action in [Action::Discover, Action::Query, Action::ReadColumn, Action::ReadRaw, Action::ReadMasked] {
+        for action in Action::ALL.into_iter().filter(|action| *action != Action::Publish) {
             let slice = slot.of.entry(action).or_default();
             for checked in statements.clone().filter(|c| c.scope.touches(action, name, &row.products, dataset)) {
                 slot.by_name |= action.is_of_columns() && checked.findings.names_columns;
-                slot.ids.insert(checked.statement.id.clone());
+                // What is asked of a product or its domain decides nothing about a dataset.
+                if action != Action::Administer {
+                    slot.ids.insert(checked.statement.id.clone());
+                }
                 let policy = &checked.statement.policy;
                 if checked.statement.origin == Origin::Ceiling {
                     add(&mut slice.ceilings, policy)?;
@@ -284,6 +293,8 @@ fn domain_set<'a>(
                 mask: checked.statement.mask,
                 principal: checked.statement.body.principal.clone(),
                 moments: checked.findings.moments.clone(),
+                place: PolicyPlace::of(&checked.statement),
+                mentions: Mentions::of(&checked.statement),
             };
             (checked.statement.id.clone(), rule)
         })

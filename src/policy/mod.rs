@@ -13,9 +13,11 @@ mod columns;
 mod dataset;
 mod decide;
 mod error;
+mod explain;
 mod grant;
 mod literals;
 mod load;
+mod mentions;
 mod residual;
 mod row_filter;
 mod schema;
@@ -25,8 +27,10 @@ mod statement;
 mod vocabulary;
 
 pub use decide::{Decision, Policies};
+pub use explain::{ActionReasons, Author, ColumnReasons, Explanation, PolicyPlace, Reasons, RowReasons};
 pub use grant::{Grant, GrantedColumn};
 pub use load::{DomainPolicies, PolicyInput};
+pub use mentions::Mentions;
 pub use row_filter::{Comparison, Literal, PatternElement, RowFilter};
 pub use statement::PolicySource;
 

@@ -4,7 +4,9 @@
 //! with NULL is unknown and so hides the row. `query` lowers the tree to an expression over the raw
 //! columns, without casts of columns, so that Parquet pruning works.
 
-/// A condition on one row.
+mod display;
+
+/// A condition on one row. `Display` writes it as a policy would, without `resource.row.`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RowFilter {
     /// Every row.

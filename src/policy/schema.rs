@@ -215,7 +215,7 @@ fn write_schema(
             Action::Discover | Action::Query => own.join(", "),
             Action::ReadColumn | Action::ReadRaw | Action::ReadMasked => COLUMN.to_owned(),
             Action::Publish => PRODUCT.to_owned(),
-            Action::Administer => DOMAIN.to_owned(),
+            Action::Administer => format!("{PRODUCT}, {DOMAIN}"),
         };
         let group = if action.is_read() { format!(" in [{READ}]") } else { String::new() };
         if resources.is_empty() {

@@ -177,10 +177,13 @@ impl Scope {
             return false;
         }
         let of_columns = action.is_of_columns();
+        // Asked of the product that holds the dataset, and of its domain.
+        let of_holders = action == Action::Administer;
         let exactly = self.resource.exactly.as_ref().is_none_or(|target| match target {
             Target::Dataset { domain: d, dataset: s } => !of_columns && d == domain && s == dataset,
             Target::Column { domain: d, dataset: s, .. } => of_columns && d == domain && s == dataset,
-            Target::Domain(_) | Target::Product { .. } => false,
+            Target::Domain(d) => of_holders && d == domain,
+            Target::Product { domain: d, product } => of_holders && d == domain && products.contains(product),
         });
         let within = self.resource.within.as_ref().is_none_or(|target| match target {
             Target::Domain(d) => d == domain,
@@ -191,7 +194,7 @@ impl Scope {
         let is = self.resource.is.as_ref().is_none_or(|ty| match ty {
             Type::Dataset { domain: d, dataset: s } => !of_columns && d == domain && s == dataset,
             Type::Column => of_columns,
-            Type::Domain | Type::Product => false,
+            Type::Domain | Type::Product => of_holders,
         });
         exactly && within && is
     }

@@ -94,6 +94,11 @@ impl Statement {
         &self.source.file
     }
 
+    /// The line it begins on.
+    pub(super) fn line(&self) -> u32 {
+        line_of(&self.source.text, self.start)
+    }
+
     /// The trees of its conditions.
     pub(super) fn conditions(&self) -> impl Iterator<Item = &pst::Expr> {
         self.body.clauses().iter().map(|clause| match clause {

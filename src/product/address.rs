@@ -100,6 +100,21 @@ impl Address {
             None => Self::from_path(&[domain, rest]),
         }
     }
+
+    /// Parses an address with or without a column after it: `sales.orders.o_clerk`, `sales.orders@1.2/lines.note`.
+    ///
+    /// # Errors
+    /// [`AddressError`] when neither reading is an address.
+    pub fn parse_column(text: &str) -> Result<(Self, Option<String>), AddressError> {
+        let error = match Self::parse(text) {
+            Ok(address) => return Ok((address, None)),
+            Err(error) => error,
+        };
+        // A version has dots as well, so each dot may be the one before the column.
+        let dots = text.match_indices('.').map(|(at, _)| at).skip(1);
+        let found = dots.filter_map(|at| Some((Self::parse(text.get(..at)?).ok()?, text.get(at + 1..)?.to_owned())));
+        found.last().map(|(address, column)| (address, Some(column))).ok_or(error)
+    }
 }
 
 impl fmt::Display for Address {
@@ -133,6 +148,23 @@ mod tests {
         let lines = Address::from_path(&["sales", "orders@2.1", "lines"]).unwrap();
         assert_eq!(lines.to_string(), "sales.orders@2.1/lines");
         assert_eq!(Address::parse("sales.orders@2.1/lines").unwrap(), lines);
+    }
+
+    #[test]
+    fn a_column_follows_its_dataset() {
+        let parts = |text: &str| {
+            Address::parse_column(text).map(|(address, column)| (address.to_string(), column.unwrap_or_default()))
+        };
+        for (text, address, column) in [
+            ("sales.orders", "sales.orders", ""),
+            ("sales.orders.o_clerk", "sales.orders", "o_clerk"),
+            ("sales.orders@1.2", "sales.orders@1.2", ""),
+            ("sales.orders@1.2.o_clerk", "sales.orders@1.2", "o_clerk"),
+            ("sales.shop/orders.x", "sales.shop/orders", "x"),
+        ] {
+            assert_eq!(parts(text).unwrap(), (address.to_owned(), column.to_owned()));
+        }
+        assert!(parts("orders").is_err());
     }
 
     #[test]

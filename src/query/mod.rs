@@ -13,6 +13,7 @@
 mod engine;
 mod error;
 mod execute;
+mod explain;
 #[cfg(test)]
 mod fixture;
 mod functions;
@@ -32,6 +33,7 @@ mod tests;
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use error::{QueryError, QueryErrorKind};
 pub use execute::{RecordStream, Stopper};
+pub use explain::PlanDetail;
 pub use governed_scan::MaskKey;
 pub use limits::Limits;
 pub use planning::{Description, GovernedPlan};

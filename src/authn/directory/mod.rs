@@ -73,6 +73,23 @@ impl Directory {
         self.attributes.iter().map(|(name, declared)| (name.clone(), declared.kind)).collect()
     }
 
+    /// The attributes without which nobody is let in.
+    pub fn required_attributes(&self) -> BTreeSet<&str> {
+        self.attributes.iter().filter(|(_, declared)| declared.required).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Those whom the entitlements name.
+    pub fn entitled(&self) -> impl Iterator<Item = &String> {
+        self.entitlements.keys()
+    }
+
+    /// The groups that members of one group are in: itself and those it lies within.
+    pub fn groups_within(&self, group: &str) -> BTreeSet<String> {
+        let mut groups = BTreeSet::from([group.to_owned()]);
+        self.groups.close(&mut groups);
+        groups
+    }
+
     /// Every group this file names. There may be others: those that users and tokens bring along.
     pub fn known_groups(&self) -> BTreeSet<String> {
         let entitled = self.entitlements.values().flat_map(|entitlement| &entitlement.groups);

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod fixtures;
+mod insight;
 mod masks;
 mod refusals;
 mod residuals;

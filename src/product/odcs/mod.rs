@@ -14,13 +14,13 @@ mod reading;
 mod shape;
 mod spelling;
 mod standard;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::path::Path;
 
 use crate::fault::Fault;
 use crate::product::{Name, Product};
-use faults::Faults;
+pub(crate) use faults::Faults;
 use shape::Shape;
 use yaml::Node;
 

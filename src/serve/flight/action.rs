@@ -1,22 +1,17 @@
-//! DoAction: preparing and closing statements.
+//! DoAction: one file for each family of actions.
 
-use arrow::datatypes::{DataType, Field, Schema};
-use arrow_flight::sql::{
-    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
-    Any, ProstMessageExt,
-};
+mod insight;
+mod prepared;
+
+use arrow_flight::sql::{Any, ProstMessageExt};
 use arrow_flight::{Action, ActionType};
 use futures::stream;
 use prost::Message;
 use tonic::{Request, Response};
-use uuid::Uuid;
 
-use super::describe::schema_bytes;
 use super::error::FlightError;
 use super::session::Reply;
-use super::ticket::Prepared;
 use super::{Flight, Replies};
-use crate::gateway::{Caller, Question};
 
 const CREATE: &str = "CreatePreparedStatement";
 const CLOSE: &str = "ClosePreparedStatement";
@@ -25,15 +20,16 @@ const GET_OPTIONS: &str = "GetSessionOptions";
 const CLOSE_SESSION: &str = "CloseSession";
 
 /// The actions there are.
-pub fn types() -> [ActionType; 5] {
-    [
+pub fn types() -> Vec<ActionType> {
+    let own = [
         (CREATE, "prepares a statement; gives its handle and schemas"),
         (CLOSE, "forgets a prepared statement"),
         (SET_OPTIONS, "sets options of the session, `purpose` among them, in a cookie"),
         (GET_OPTIONS, "gives the options of the session"),
         (CLOSE_SESSION, "forgets the options of the session"),
-    ]
-    .map(|(name, description)| ActionType { r#type: name.to_owned(), description: description.to_owned() })
+    ];
+    let all = own.into_iter().chain(insight::TYPES);
+    all.map(|(name, description)| ActionType { r#type: name.to_owned(), description: description.to_owned() }).collect()
 }
 
 impl Flight {
@@ -57,6 +53,9 @@ impl Flight {
                 self.close_prepared(caller, &unpack(&action.body)?);
                 Vec::new()
             }
+            insight::EXPLAIN | insight::ACCESS | insight::TEST => {
+                vec![self.answer_insight(&caller, &action.r#type, &action.body).await?]
+            }
             other => {
                 let name = other.chars().take(64).collect::<String>();
                 return Err(FlightError::Unimplemented(format!("action `{name}`")));
@@ -66,39 +65,6 @@ impl Flight {
             Response::new(Box::pin(stream::iter(results.into_iter().map(Ok))));
         Reply::set_cookie(cookie, &mut response)?;
         Ok(response)
-    }
-
-    async fn create_prepared(
-        &self,
-        caller: &Caller,
-        request: ActionCreatePreparedStatementRequest,
-    ) -> Result<arrow_flight::Result, FlightError> {
-        let description = self.gateway.describe(caller, &Question::Sql(request.query.clone())).await?;
-        let nonce = Uuid::new_v4().as_bytes().to_vec();
-        let prepared = Prepared { sql: request.query, parameters: Vec::new(), nonce };
-        let parameters: Vec<Field> = description
-            .parameters
-            .iter()
-            .enumerate()
-            .map(|(i, data_type)| {
-                let data_type = data_type.clone().unwrap_or(DataType::Null);
-                Field::new(format!("${}", i + 1), data_type, true)
-            })
-            .collect();
-        let result = ActionCreatePreparedStatementResult {
-            prepared_statement_handle: self.tickets.seal_handle(caller, &prepared),
-            dataset_schema: schema_bytes(&description.schema)?,
-            parameter_schema: schema_bytes(&Schema::new(parameters))?,
-        };
-        Ok(arrow_flight::Result { body: result.as_any().encode_to_vec().into() })
-    }
-
-    /// Handles carry their statement, so there is nothing to forget but what was bound on the side. Closing twice,
-    /// or after the handle's end, is no error.
-    fn close_prepared(&self, mut caller: Caller, request: &ActionClosePreparedStatementRequest) {
-        if let Ok(prepared) = self.tickets.open_handle(&request.prepared_statement_handle, &mut caller) {
-            self.bindings.forget(&prepared);
-        }
     }
 }
 

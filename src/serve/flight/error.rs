@@ -99,7 +99,8 @@ fn answer_code(error: &AnswerError) -> Code {
         AnswerError::NotFound(_) => Code::NotFound,
         AnswerError::NotGranted(_) | AnswerError::Revoked => Code::PermissionDenied,
         AnswerError::Unavailable { .. } | AnswerError::Outdated | AnswerError::Unrecorded { .. } => Code::Unavailable,
-        AnswerError::Address(_) => Code::InvalidArgument,
+        AnswerError::Address(_) | AnswerError::Supposed(_) => Code::InvalidArgument,
+        AnswerError::TooManyQuestions(_) | AnswerError::TooLong | AnswerError::TooMany => Code::ResourceExhausted,
         AnswerError::Query(error) => match error.kind() {
             QueryErrorKind::Syntax
             | QueryErrorKind::Unsupported

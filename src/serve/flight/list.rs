@@ -45,6 +45,6 @@ impl Flight {
         request: Request<Empty>,
     ) -> Result<Response<Replies<ActionType>>, FlightError> {
         self.caller(&request).await?;
-        Ok(Response::new(Box::pin(stream::iter(action::types().map(Ok)))))
+        Ok(Response::new(Box::pin(stream::iter(action::types().into_iter().map(Ok)))))
     }
 }

@@ -2,14 +2,14 @@
 
 /// A value and the line it starts on.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct Node {
+pub(crate) struct Node {
     pub line: u32,
     pub value: Value,
 }
 
 /// What a node holds.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum Value {
+pub(crate) enum Value {
     Null,
     Flag(bool),
     Number(Number),
@@ -20,7 +20,7 @@ pub(in super::super) enum Value {
 
 /// A number, with the text the author wrote.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Number {
+pub(crate) struct Number {
     pub text: String,
     pub value: f64,
     pub whole: bool,
@@ -35,14 +35,14 @@ impl PartialEq for Number {
 
 /// A mapping; its keys are distinct scalars.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct Map {
+pub(crate) struct Map {
     pub line: u32,
     pub entries: Vec<Entry>,
 }
 
 /// One key of a mapping with its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct Entry {
+pub(crate) struct Entry {
     pub key: Node,
     pub value: Node,
 }

@@ -19,7 +19,7 @@ const MAX_NODES: usize = 200_000;
 
 /// Reads one document. Nothing is returned when the text is no YAML; what can be read in spite of a fault
 /// (a key given twice) is returned beside it.
-pub(in super::super) fn read(text: &str, faults: &mut Faults<'_>) -> Option<Node> {
+pub(crate) fn read(text: &str, faults: &mut Faults<'_>) -> Option<Node> {
     if text.len() > MAX_BYTES {
         faults.add(1, format!("the file is larger than {} KiB", MAX_BYTES >> 10));
         return None;
@@ -111,7 +111,7 @@ impl<'t> Reader<'t, '_, '_> {
                 (_, span) => {
                     return Err(Stop::at(
                         line(&span.start),
-                        "the file holds more than one document: write one contract per file",
+                        "the file holds more than one document: write one per file",
                     ));
                 }
             }
