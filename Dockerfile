@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # The gateway as a container: `docker build -t airside .`, then
-#   docker run --read-only --tmpfs /tmp -p 50051:50051 -e AIRSIDE_FLIGHT__ADDR=0.0.0.0:50051 -v ./config:/etc/airside:ro airside
+#   docker run --read-only --tmpfs /tmp -p 50051:50051 -e AIRSIDE_FLIGHT__ADDR=0.0.0.0:50051 -e AIRSIDE_AUDIT__TO=stdout -v ./config:/etc/airside:ro airside
 # Without TLS the gateway listens on loopback only: configure [tls], or tell it in so many words.
 
 FROM rust:1.95-bookworm AS build

@@ -1,11 +1,13 @@
-//! Compiles Airside's own protobuf messages, without `protoc`.
+//! Compiles the protobuf messages, without `protoc`.
 
 use std::io;
 
-const PROTO: &str = "proto/airside.proto";
+const PROTOS: [&str; 2] = ["proto/airside.proto", "proto/flight_session.proto"];
 
 fn main() -> io::Result<()> {
-    println!("cargo:rerun-if-changed={PROTO}");
-    let files = protox::compile([PROTO], ["proto"]).map_err(io::Error::other)?;
+    for proto in PROTOS {
+        println!("cargo:rerun-if-changed={proto}");
+    }
+    let files = protox::compile(PROTOS, ["proto"]).map_err(io::Error::other)?;
     tonic_prost_build::configure().build_client(false).build_server(false).compile_fds(files)
 }

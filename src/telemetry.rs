@@ -90,6 +90,8 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     metrics::describe_counter!("airside_rows_total", "rows sent to consumers");
     metrics::describe_counter!("airside_bytes_total", "bytes of record batches sent to consumers");
     metrics::describe_counter!("airside_mesh_takeovers_total", "changed meshes taken over, by outcome");
+    metrics::describe_counter!("airside_audit_records_total", "records written to the audit");
+    metrics::describe_counter!("airside_audit_failures_total", "times that the audit could not be written");
     metrics::describe_gauge!("airside_datasets", "datasets served");
     metrics::describe_counter!("airside_streams_failed_total", "result streams broken off, by gRPC code");
     metrics::describe_gauge!("airside_datasets_unavailable", "datasets that cannot be read");

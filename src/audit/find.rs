@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::checkpoint::Checkpoint;
 use super::error::AuditSetupError;
 use super::files::AuditFile;
 use super::record::{Asked, Closing, Denial, Failure, Line, Opening, Record, Who};
@@ -147,4 +148,25 @@ pub fn find<E: From<AuditSetupError>>(
     let mut left: Vec<_> = open.into_values().collect();
     left.sort_by_key(|found| (found.at, found.id()));
     left.into_iter().try_for_each(hand)
+}
+
+/// The newest checkpoint in one instance's files.
+///
+/// # Errors
+/// [`AuditSetupError::Io`] when a file cannot be read.
+pub fn last_checkpoint(files: &[AuditFile]) -> Result<Option<Checkpoint>, AuditSetupError> {
+    for file in files.iter().rev() {
+        let opened = File::open(&file.path).map_err(AuditSetupError::io(&file.path))?;
+        let mut last = None;
+        for bytes in BufReader::new(opened).split(b'\n') {
+            let bytes = bytes.map_err(AuditSetupError::io(&file.path))?;
+            if let Ok(Line { record: Record::Checkpoint(checkpoint), .. }) = serde_json::from_slice(&bytes) {
+                last = Some(checkpoint);
+            }
+        }
+        if last.is_some() {
+            return Ok(last);
+        }
+    }
+    Ok(None)
 }

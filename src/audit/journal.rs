@@ -39,6 +39,8 @@ pub(super) struct Journal {
     checkpointed: u64,
     /// Whether something was appended and not synced.
     unsynced: bool,
+    /// What a crash left behind, until it is on record.
+    torn: Vec<Record>,
 }
 
 /// What is being appended to.
@@ -79,6 +81,7 @@ impl Journal {
             current: None,
             checkpointed: 0,
             unsynced: false,
+            torn: Vec::new(),
         }
     }
 
@@ -126,7 +129,8 @@ impl Journal {
             Some(current) if current.file.is_none() => Ok(()),
             Some(current) if current.day < today || current.length + bytes > self.rotate_bytes => self.rotate(),
             Some(_) => Ok(()),
-        }
+        }?;
+        self.record_torn()
     }
 
     /// Writes lines to what is open now.
@@ -232,8 +236,9 @@ impl Journal {
         let dir = folder.dir.clone();
         let failed = |cause| AuditSetupError::Io { path: dir, cause };
         let Tail { last, torn } = tail::read(&folder.files()?, &self.keys.chain)?;
+        self.torn.extend(torn);
         let Some(end) = last else {
-            return self.begin(None).and_then(|()| self.put_on_record(torn)).map_err(failed);
+            return self.begin(None).and_then(|()| self.record_torn()).map_err(failed);
         };
         let medium = end.file.append().map_err(AuditSetupError::io(&end.file.path))?;
         self.head = end.head;
@@ -241,18 +246,21 @@ impl Journal {
         let renewed = end.start.checkpoint_key != self.keys.public_key().to_string();
         self.current =
             Some(Current { medium: Box::new(medium), day: end.file.day, file: Some(end.file), length: end.length });
-        self.put_on_record(torn).and_then(|()| if renewed { self.rotate() } else { Ok(()) }).map_err(failed)?;
+        self.record_torn().and_then(|()| if renewed { self.rotate() } else { Ok(()) }).map_err(failed)?;
         self.retire();
         Ok(())
     }
 
-    fn put_on_record(&mut self, torn: Vec<Record>) -> io::Result<()> {
-        if torn.is_empty() {
+    /// Puts on record what was taken out; what cannot be written now is kept for the next time.
+    fn record_torn(&mut self) -> io::Result<()> {
+        if self.torn.is_empty() {
             return Ok(());
         }
+        let bodies: Vec<_> = self.torn.iter().map(|record| record.body(Utc::now())).collect();
+        self.write(&bodies, true)?;
+        self.torn.clear();
         tracing::warn!("a crash left an unfinished line in the audit; it was taken out, and that is on record");
-        let bodies: Vec<_> = torn.iter().map(|record| record.body(Utc::now())).collect();
-        self.write(&bodies, true)
+        Ok(())
     }
 }
 
@@ -266,7 +274,7 @@ fn export(path: &PathBuf, checkpoint: &Checkpoint) -> io::Result<()> {
 
 #[cfg(test)]
 impl Journal {
-    /// Appends to `medium` from now on, after `length` bytes.
+    /// Appends from now on to what `wrap` makes of the medium.
     pub(super) fn divert(&mut self, wrap: impl FnOnce(Box<dyn Medium>) -> Box<dyn Medium>) {
         if let Some(current) = self.current.take() {
             self.current = Some(Current { medium: wrap(current.medium), ..current });

@@ -259,6 +259,9 @@ pub struct Opening {
     /// Names this answer; also in the log and in receipts.
     #[serde(with = "as_text")]
     pub id: Uuid,
+    /// The decision that the reader's receipt names: answers to one question share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
     /// Who asked.
     pub who: Who,
     /// What was asked.
@@ -276,12 +279,19 @@ impl Opening {
     pub fn new(who: Who, asked: Asked, reads: Vec<DatasetRead>, policy_version: &str, mesh_version: &str) -> Self {
         Self {
             id: Uuid::now_v7(),
+            decision: None,
             who,
             asked,
             reads,
             policy_version: policy_version.to_owned(),
             mesh_version: mesh_version.to_owned(),
         }
+    }
+
+    /// The same, under the decision that a receipt names.
+    #[must_use]
+    pub fn decided(self, decision: Uuid) -> Self {
+        Self { decision: Some(decision.to_string()), ..self }
     }
 }
 

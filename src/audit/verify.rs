@@ -22,8 +22,8 @@ use super::record::{Line, Previous, Record, Start};
 pub struct Trust<'a> {
     /// The keys, for whoever has them.
     pub keys: Option<&'a AuditKeys>,
-    /// What must have signed the checkpoints; without it, what the files say of themselves.
-    pub signer: Option<PublicKey>,
+    /// What may have signed the checkpoints; when empty, whatever the files and kept checkpoints say of themselves.
+    pub signers: Vec<PublicKey>,
     /// Checkpoints kept elsewhere.
     pub kept: Vec<Checkpoint>,
     /// Whether files before the first may lie somewhere else.
@@ -78,7 +78,8 @@ pub fn verify(files: &[AuditFile], trust: &Trust<'_>) -> Result<Verification, Au
         let Some(first) = chain.first() else { continue };
         walked.insert(first.instance.as_str());
         let mut walk = Walk::new(trust, &first.instance, &mut found);
-        for file in chain {
+        for (at, file) in chain.iter().enumerate() {
+            walk.last = at + 1 == chain.len();
             walk.file(file)?;
         }
         walk.end();
@@ -109,6 +110,8 @@ struct Walk<'a> {
     faulty: bool,
     /// Whether files before this one are missing, which has been told.
     gap: bool,
+    /// Whether this is the last file: only there may a line be unfinished.
+    last: bool,
     signer: Option<PublicKey>,
     /// What the first file continues, until it is found to have been retired.
     missing: Option<Previous>,
@@ -134,6 +137,7 @@ impl<'a> Walk<'a> {
             whole: true,
             faulty: false,
             gap: false,
+            last: false,
             signer: None,
             missing: None,
             kept,
@@ -175,22 +179,27 @@ impl<'a> Walk<'a> {
             line.clear();
             if reader.read_until(b'\n', &mut line)? == 0 {
                 if self.place.1 == 0 {
-                    self.fault("the file is empty");
+                    self.unfinished("the file is empty");
                 }
                 return Ok(());
             }
             self.place.1 += 1;
             let Some(whole) = line.strip_suffix(b"\n") else {
-                let what = format!(
-                    "the last line is not finished ({} bytes): it is being written, or was in a crash",
-                    line.len()
-                );
-                let note = self.here(what);
-                self.found.notes.push(note);
+                self.unfinished(&format!("the last line is not finished ({} bytes)", line.len()));
                 return Ok(());
             };
             self.found.lines += 1;
             self.line(whole);
+        }
+    }
+
+    /// What a crash may leave at the very end, and nowhere else.
+    fn unfinished(&mut self, what: &str) {
+        if self.last {
+            let note = self.here(format!("{what}: it is being written, or was in a crash"));
+            self.found.notes.push(note);
+        } else {
+            self.fault(what);
         }
     }
 
@@ -212,7 +221,8 @@ impl<'a> Walk<'a> {
         let sound = self.order(&sealed, &head);
         match &line.record {
             Record::Checkpoint(checkpoint) => {
-                if self.checkpoint(checkpoint, &head) && sound {
+                let vouched = self.checkpoint(checkpoint, &head);
+                if vouched && sound {
                     head.digest = checkpoint.head.digest;
                     self.whole = true;
                 }
@@ -275,11 +285,14 @@ impl<'a> Walk<'a> {
         }
         self.head = Some(previous.cloned().unwrap_or(Head::BEGINNING));
         self.whole = true;
-        self.signer = PublicKey::parse(&start.checkpoint_key);
-        if self.signer.is_none() || self.trust.signer.is_some() && self.trust.signer != self.signer {
-            self.fault("its checkpoints are signed with another key than the one trusted");
-            self.signer = self.trust.signer;
+        self.signer = PublicKey::parse(&start.checkpoint_key).filter(|key| self.trusts(key));
+        if self.signer.is_none() {
+            self.fault("its checkpoints are signed with another key than those trusted");
         }
+    }
+
+    fn trusts(&self, key: &PublicKey) -> bool {
+        self.trust.signers.is_empty() || self.trust.signers.contains(key)
     }
 
     /// Whether a checkpoint in the files is signed, and vouches for where the chain stands before it.
@@ -303,8 +316,7 @@ impl<'a> Walk<'a> {
 
     /// A checkpoint kept elsewhere, and where the chain stood after its line.
     fn kept_checkpoint(&mut self, kept: &Checkpoint, head: &Head) {
-        let key = self.trust.signer.or_else(|| kept.public_key());
-        if !key.is_some_and(|key| kept.is_signed_by(&key)) {
+        if !kept.public_key().is_some_and(|key| self.trusts(&key) && kept.is_signed_by(&key)) {
             self.fault(format!("the kept checkpoint of number {} has no valid signature", kept.head.seq));
         } else if kept.head != *head {
             self.fault(format!(

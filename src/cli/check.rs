@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::audit::Audit;
 use crate::authn::Authenticator;
 use crate::config::Config;
 use crate::fault::Fault;
@@ -59,7 +60,7 @@ async fn check_mesh(file: &Path) -> Result<Vec<Fault>, Box<dyn Error>> {
     };
     let mut faults = Authenticator::new(&config.authn, &config.base, SealKeys::ephemeral()).err().unwrap_or_default();
     let engine = Engine::new(&config.query, MaskKey::random())?;
-    let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::ZERO).await;
+    let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::ZERO, Audit::off()).await;
     faults.extend(gateway.troubles().iter().map(|trouble| Fault::new(&trouble.file, trouble.to_string())));
     Ok(faults)
 }

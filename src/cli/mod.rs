@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod access;
+mod audit;
 mod check;
 mod demo;
 mod explain;
@@ -36,6 +37,9 @@ enum Command {
     Access(access::Access),
     /// Run the mesh's policy tests over every path a client can take; exit 1 if one fails.
     Test(test::Test),
+    /// Check and read what the audit has on record.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Make a demo mesh of TPC-H data and serve it.
     Demo(demo::Demo),
     /// Read a password from standard input and print its hash for `users.toml`.
@@ -54,6 +58,7 @@ pub fn run() -> ExitCode {
         Command::Explain(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Test(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::HashPassword(command) => command.run(),
         Command::MintToken(command) => command.run(),

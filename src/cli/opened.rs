@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::serve::Faults;
+use crate::audit::Audit;
 use crate::authn::Authenticator;
 use crate::config::Config;
 use crate::gateway::{self, Gateway};
@@ -18,14 +19,14 @@ pub struct Opened {
     pub authenticator: Authenticator,
 }
 
-/// Opens what a configuration names, its data included; a dataset that cannot be opened is told on standard error.
+/// Opens what a configuration names, its audit left alone (looking is no reading by a consumer), its data included; a dataset that cannot be opened is told on standard error.
 pub async fn open(file: &Path) -> Result<Opened, Box<dyn Error>> {
     let config = Config::load(file)?;
     let stores = Stores::with_limits(&config.stores, &config.base, config.sources)?;
     let mesh = gateway::load(&config.mesh, &stores).await.map_err(Faults)?;
     let authenticator = Authenticator::new(&config.authn, &config.base, SealKeys::ephemeral()).map_err(Faults)?;
     let engine = Engine::new(&config.query, MaskKey::random())?;
-    let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::from_secs(60)).await;
+    let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::from_secs(60), Audit::off()).await;
     for trouble in gateway.troubles() {
         eprintln!("warning: {trouble}");
     }

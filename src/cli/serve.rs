@@ -10,6 +10,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
 use crate::authn::Authenticator;
 use crate::config::Config;
 use crate::fault::Fault;
@@ -76,10 +77,18 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
     let stores = Stores::with_limits(&config.stores, &config.base, config.sources)?;
     let engine = Engine::new(&config.query, mask_key(&config)?)?;
 
+    let audit = match &config.audit {
+        Some(audit) => Audit::start(audit, &config.base)?,
+        None => {
+            tracing::warn!("there is no section `[audit]`: nobody will know who read what");
+            Audit::off()
+        }
+    };
+
     let mesh = gateway::load(&config.mesh, &stores).await.map_err(Faults)?;
     let watcher = Watcher::start(&config.mesh, mesh.version(), WatchConfig::default())?;
     let kept = Duration::from_secs(config.tickets.ttl_seconds);
-    let gateway = Arc::new(Gateway::open(mesh, stores, engine, config.limits.clone(), kept).await);
+    let gateway = Arc::new(Gateway::open(mesh, stores, engine, config.limits.clone(), kept, audit.clone()).await);
 
     let draining = CancellationToken::new();
     let ended = CancellationToken::new();
@@ -99,7 +108,7 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
         let (gateway, mesh, draining) = (Arc::clone(&gateway), config.mesh.clone(), draining.clone());
         tokio::spawn(async move { gateway.follow(&mesh, watcher, refresh, draining).await })
     };
-    let mut flight = tokio::spawn(flight.serve(draining.clone()));
+    let mut flight = tokio::spawn(flight.serve(draining.clone(), ended.clone()));
     let http = tokio::spawn(http.serve(ended.clone()));
     tracing::info!(flight = %addresses.flight, http = %addresses.http, tls = addresses.encrypted, "serving");
     ready(&addresses);
@@ -110,22 +119,24 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
     }
     draining.cancel();
     let patience = Duration::from_secs(config.drain.seconds);
-    tokio::select! {
-        outcome = tokio::time::timeout(patience, &mut flight) => match outcome {
-            Ok(outcome) => outcome?,
-            Err(_) => {
-                tracing::warn!(seconds = config.drain.seconds, "streams under way were cut off at the end of the drain");
-                flight.abort();
-            }
-        },
+    let drained = tokio::select! {
+        _ = &mut flight => true,
+        () = tokio::time::sleep(patience) => {
+            tracing::warn!(seconds = config.drain.seconds, "streams under way were cut off at the end of the drain");
+            false
+        }
         name = stop.recv() => {
             tracing::warn!(signal = name, "streams under way were cut off by a second signal");
-            flight.abort();
+            false
         }
-    }
+    };
     ended.cancel();
+    if !drained {
+        let _ = tokio::time::timeout(Duration::from_secs(1), flight).await;
+    }
     let _ = tokio::time::timeout(Duration::from_secs(1), http).await;
     follower.abort();
+    audit.finish().await;
     tracing::info!("ended");
     Ok(())
 }

@@ -26,7 +26,7 @@ const MESH: &str = "mesh";
 const SECRETS: &str = "secrets";
 
 /// Keys that the configuration refers to.
-const KEYS: [&str; 2] = ["secrets/tickets.key", "secrets/masks.key"];
+const KEYS: [&str; 3] = ["secrets/tickets.key", "secrets/masks.key", "secrets/audit.key"];
 
 /// A demo mesh on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

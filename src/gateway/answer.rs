@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::ScalarValue;
+use uuid::Uuid;
 
 use super::Gateway;
 use super::error::AnswerError;
 use super::publish::{DatasetKey, Published};
 use super::question::{Caller, ProductQuestion, Question};
+use super::receipt::{Reading, Receipt};
 use super::snapshots::{SnapshotRef, Snapshots};
 use super::standing::{Held, held};
 use crate::product::{Address, VersionRequirement};
@@ -18,7 +20,12 @@ use crate::source::DatasetSource;
 /// A planned answer. Nothing has been read yet.
 pub struct Answer {
     pub(super) plan: GovernedPlan,
-    snapshots: Vec<SnapshotRef>,
+    pub(super) snapshots: Vec<SnapshotRef>,
+    pub(super) decision: Uuid,
+    pub(super) kind: &'static str,
+    pub(super) statement: Statement,
+    pub(super) parameters: Vec<DataType>,
+    pub(super) reading: Reading,
     pub(super) caller: Caller,
     pub(super) held: Vec<Held>,
     pub(super) published: Arc<Published>,
@@ -39,15 +46,28 @@ impl Answer {
     pub fn snapshots(&self) -> &[SnapshotRef] {
         &self.snapshots
     }
+
+    /// The same answer under a decision that was told before.
+    #[must_use]
+    pub fn decided(self, decision: Uuid) -> Self {
+        Self { decision, ..self }
+    }
+
+    /// What it is made of.
+    pub fn receipt(&self) -> Receipt {
+        Receipt {
+            decision: self.decision,
+            policy_version: self.published.mesh().policies().version().to_owned(),
+            purpose: self.caller.purpose.clone(),
+            datasets: self.reading.receipts(),
+        }
+    }
 }
 
 impl Gateway {
     /// The statement of a question. A product asked for by its address becomes one too, so that
     /// whatever asks is governed alike.
-    ///
-    /// # Errors
-    /// [`AnswerError`] when the statement does not parse, or the product is not to be had.
-    pub fn statement(&self, caller: &Caller, question: &Question) -> Result<Statement, AnswerError> {
+    pub(super) fn statement(&self, caller: &Caller, question: &Question) -> Result<Statement, AnswerError> {
         match question {
             Question::Sql(sql) => Ok(Statement::parse(sql, &self.limits)?),
             Question::Product(question) => self.scan(caller, question),
@@ -72,10 +92,7 @@ impl Gateway {
     }
 
     /// Plans a statement with the caller's grants. With `pinned` it reads those snapshots, or says that they are gone.
-    ///
-    /// # Errors
-    /// [`AnswerError`] when a table is not to be had, or the statement does not plan.
-    pub async fn answer(
+    pub(super) async fn answer(
         &self,
         caller: &Caller,
         statement: &Statement,
@@ -89,9 +106,23 @@ impl Gateway {
         };
         let mut snapshots = Snapshots::new(&find);
         let tables = published.authorize(caller, statement, &mut snapshots)?;
-        let (snapshots, held) = (snapshots.into_used(), held(&tables));
+        let used = snapshots.into_used();
+        let (held, mut reading) = (held(&tables), Reading::of(&tables, &used));
+        let types = parameters.iter().map(ScalarValue::data_type).collect();
         let plan = self.engine.plan(published.mesh().name(), statement, tables, parameters).await?;
-        Ok(Answer { plan, snapshots, caller: caller.clone(), held, published })
+        reading.only(&plan);
+        Ok(Answer {
+            plan,
+            snapshots: used.into_iter().map(|used| used.reference).collect(),
+            decision: Uuid::now_v7(),
+            kind: Question::SQL,
+            statement: statement.clone(),
+            parameters: types,
+            reading,
+            caller: caller.clone(),
+            held,
+            published,
+        })
     }
 
     fn pinned(
@@ -109,10 +140,7 @@ impl Gateway {
     }
 
     /// What a statement would give and which parameters it takes.
-    ///
-    /// # Errors
-    /// As [`Gateway::answer`].
-    pub async fn describe(&self, caller: &Caller, statement: &Statement) -> Result<Description, AnswerError> {
+    pub(super) async fn description(&self, caller: &Caller, statement: &Statement) -> Result<Description, AnswerError> {
         let published = self.published.load_full();
         let tables = published.authorize(caller, statement, &mut Snapshots::current())?;
         Ok(self.engine.describe(published.mesh().name(), statement, tables).await?)

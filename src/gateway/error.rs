@@ -42,10 +42,44 @@ pub enum AnswerError {
     /// Others look behind decisions at this moment.
     #[error("too many look behind decisions at this moment: try again later")]
     TooMany,
+    /// The audit could not be written, and nobody reads unrecorded.
+    #[error("the request could not be put on record, so it is not answered: try again later (error id {id})")]
+    Unrecorded {
+        /// Joins this message with the operator's log.
+        id: Uuid,
+    },
     /// The address is of no valid form.
     #[error(transparent)]
     Address(#[from] AddressError),
     /// The statement failed.
     #[error(transparent)]
     Query(#[from] QueryError),
+}
+
+impl AnswerError {
+    /// Its kind, as the audit calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not_found",
+            Self::NotGranted(_) => "not_granted",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Revoked => "revoked",
+            Self::Outdated => "outdated",
+            Self::Unrecorded { .. } => "unrecorded",
+            Self::Supposed(_) => "supposed",
+            Self::TooManyQuestions(_) | Self::TooLong | Self::TooMany => "too_much",
+            Self::Address(_) => "address",
+            Self::Query(error) => error.kind().as_str(),
+        }
+    }
+
+    /// What joins it with the log, if it went there.
+    pub fn id(&self) -> Option<Uuid> {
+        match self {
+            Self::Unavailable { id, .. } | Self::Unrecorded { id } => Some(*id),
+            Self::Query(error) => Some(error.id()),
+            Self::NotFound(_) | Self::NotGranted(_) | Self::Revoked | Self::Outdated | Self::Address(_) => None,
+            Self::Supposed(_) | Self::TooManyQuestions(_) | Self::TooLong | Self::TooMany => None,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! Flight, the pages and the command line share these paths, so that no protocol forgets what another enforces.
 
 mod answer;
+mod ask;
 mod authorize;
 mod catalog;
 mod derive;
@@ -9,6 +10,7 @@ mod error;
 pub mod insight;
 mod publish;
 mod question;
+mod receipt;
 mod running;
 mod snapshots;
 mod standing;
@@ -26,11 +28,13 @@ pub use catalog::Listing;
 pub use error::AnswerError;
 pub use publish::Trouble;
 pub use question::{Caller, ProductQuestion, Question};
-pub use running::{Reader, Running};
+pub use receipt::{DatasetReceipt, Receipt};
+pub use running::{Counted, Reader, Running};
 pub use snapshots::SnapshotRef;
 pub use takeover::load;
 
 use self::publish::Published;
+use crate::audit::Audit;
 use crate::authn::{AuthnError, Verified};
 use crate::principal::Principal;
 use crate::query::{Engine, Limits};
@@ -46,12 +50,20 @@ pub struct Gateway {
     limits: Limits,
     /// Callers that look behind decisions.
     inspections: Arc<Semaphore>,
+    audit: Audit,
 }
 
 impl Gateway {
     /// Publishes `mesh`: opens every dataset it serves. One that cannot be opened is not served; the others are.
     /// Snapshots that were replaced stay for `kept`, as long as a ticket lives.
-    pub async fn open(mesh: crate::mesh::Mesh, stores: Stores, engine: Engine, limits: Limits, kept: Duration) -> Self {
+    pub async fn open(
+        mesh: crate::mesh::Mesh,
+        stores: Stores,
+        engine: Engine,
+        limits: Limits,
+        kept: Duration,
+        audit: Audit,
+    ) -> Self {
         let published = Published::open(Arc::new(mesh), &stores, &engine, &limits, None).await;
         published.report();
         Self {
@@ -61,6 +73,7 @@ impl Gateway {
             stores,
             limits,
             inspections: Arc::new(Semaphore::new(insight::INSPECTIONS)),
+            audit,
         }
     }
 

@@ -21,6 +21,18 @@ pub enum Question {
     Product(ProductQuestion),
 }
 
+impl Question {
+    pub(super) const SQL: &'static str = "sql";
+
+    /// Its kind, as the audit calls it.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Sql(_) => Self::SQL,
+            Self::Product(_) => "product",
+        }
+    }
+}
+
 /// One product's rows, maybe fewer of them and fewer columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProductQuestion {

@@ -6,10 +6,12 @@
 //! outsits its query's time.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use futures::Stream;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
@@ -18,6 +20,7 @@ use super::Gateway;
 use super::answer::Answer;
 use super::error::AnswerError;
 use super::standing::Standing;
+use crate::audit::{Entry, Failure, Outcome};
 use crate::authn::{Authenticator, Verified};
 use crate::query::{RecordStream, Stopper};
 
@@ -39,27 +42,35 @@ pub struct Reader {
 }
 
 /// The messages of a running answer.
-pub struct Running<S, E> {
+pub struct Running<S, T, E> {
     /// None once it has ended.
     messages: Option<Pin<Box<S>>>,
     revoked: Pin<Box<WaitForCancellationFutureOwned>>,
+    weigh: fn(&T) -> usize,
     refuse: fn(AnswerError) -> E,
+    record: Record,
     _finished: DropGuard,
 }
 
 impl Gateway {
-    /// Runs an answer for `reader`, its batches made into messages by `encode`. Dropping the stream cancels it.
-    pub fn run<S, T, E>(
+    /// Puts on record that an answer begins, and runs it for `reader`: its batches made into messages by `encode`, each of
+    /// which `weigh` knows the bytes of. Dropping the stream cancels it.
+    ///
+    /// # Errors
+    /// [`AnswerError::Unrecorded`] when it cannot be put on record.
+    pub async fn run<S, T, E>(
         self: &Arc<Self>,
         answer: Answer,
         reader: Reader,
-        encode: impl FnOnce(RecordStream) -> S,
+        encode: impl FnOnce(Counted) -> S,
+        weigh: fn(&T) -> usize,
         refuse: fn(AnswerError) -> E,
-    ) -> Running<S, E>
+    ) -> Result<Running<S, T, E>, AnswerError>
     where
         S: Stream<Item = Result<T, E>>,
     {
         let Reader { verified, authenticator, deadline, cut, send_timeout } = reader;
+        let entry = self.record(&answer).await?;
         let Answer { plan, caller, held, published, .. } = answer;
         let rows = self.engine.execute(plan, deadline);
         let (revoked, finished) = (CancellationToken::new(), CancellationToken::new());
@@ -87,12 +98,16 @@ impl Gateway {
                 }
             }
         });
-        Running {
-            messages: Some(Box::pin(encode(rows))),
+        let tally = Arc::default();
+        let record = Record { entry: Some(entry), tally: Arc::clone(&tally), bytes: 0 };
+        Ok(Running {
+            messages: Some(Box::pin(encode(Counted { rows, tally }))),
             revoked: Box::pin(revoked.cancelled_owned()),
+            weigh,
             refuse,
+            record,
             _finished: finished.drop_guard(),
-        }
+        })
     }
 }
 
@@ -123,7 +138,62 @@ impl Watch {
     }
 }
 
-impl<S, T, E> Stream for Running<S, E>
+/// The rows of a running answer, counted.
+pub struct Counted {
+    rows: RecordStream,
+    tally: Arc<Tally>,
+}
+
+/// What became of the rows, for the record.
+#[derive(Debug, Default)]
+struct Tally {
+    rows: AtomicU64,
+    failure: OnceLock<Failure>,
+}
+
+impl Stream for Counted {
+    type Item = Result<RecordBatch, AnswerError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = std::task::ready!(Pin::new(&mut self.rows).poll_next(context));
+        Poll::Ready(next.map(|batch| match batch {
+            Ok(batch) => {
+                self.tally.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+                Ok(batch)
+            }
+            Err(error) => {
+                let error = AnswerError::from(error);
+                // Only the first counts, and there is one.
+                let _ = self.tally.failure.set(Failure::new(error.kind(), error.id()));
+                Err(error)
+            }
+        }))
+    }
+}
+
+/// The audit's entry of a running answer.
+struct Record {
+    entry: Option<Entry>,
+    tally: Arc<Tally>,
+    bytes: u64,
+}
+
+impl Record {
+    fn close(&mut self, outcome: Outcome) {
+        let Some(mut entry) = self.entry.take() else { return };
+        entry.sent(self.tally.rows.load(Ordering::Relaxed), self.bytes);
+        entry.close(outcome, self.tally.failure.get().cloned());
+    }
+}
+
+/// Whoever lets a stream go before its end has gone, or called it off.
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.close(Outcome::Cancelled);
+    }
+}
+
+impl<S, T, E> Stream for Running<S, T, E>
 where
     S: Stream<Item = Result<T, E>>,
 {
@@ -133,12 +203,18 @@ where
         // INVARIANT: the refusal goes before whatever is ready: nothing more leaves once access has ended.
         if self.messages.is_some() && self.revoked.as_mut().poll(context).is_ready() {
             self.messages = None;
+            self.record.close(Outcome::Revoked);
             return Poll::Ready(Some(Err((self.refuse)(AnswerError::Revoked))));
         }
         let Some(messages) = self.messages.as_mut() else { return Poll::Ready(None) };
         let next = std::task::ready!(messages.as_mut().poll_next(context));
-        if next.is_none() {
-            self.messages = None;
+        match &next {
+            Some(Ok(message)) => self.record.bytes += (self.weigh)(message) as u64,
+            Some(Err(_)) => self.record.close(Outcome::Failed),
+            None => {
+                self.messages = None;
+                self.record.close(Outcome::Complete);
+            }
         }
         Poll::Ready(next)
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::publish::DatasetKey;
 use crate::source::DatasetSource;
 
@@ -14,13 +16,22 @@ pub struct SnapshotRef {
     pub id: String,
 }
 
+/// A snapshot that an answer reads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsedSnapshot {
+    /// Which.
+    pub reference: SnapshotRef,
+    /// When the last of its files changed.
+    pub changed: Option<DateTime<Utc>>,
+}
+
 /// Gives the snapshot to read of a dataset, which is shown with its current one; none when it is gone.
 pub type FindSnapshot<'a> = &'a (dyn Fn(&DatasetKey, Option<&Arc<DatasetSource>>) -> Option<Arc<DatasetSource>> + Sync);
 
 /// Where the snapshots of an answer come from, and what it read.
 pub struct Snapshots<'a> {
     find: FindSnapshot<'a>,
-    used: Vec<SnapshotRef>,
+    used: Vec<UsedSnapshot>,
 }
 
 impl<'a> Snapshots<'a> {
@@ -37,12 +48,16 @@ impl<'a> Snapshots<'a> {
     /// The snapshot to read of a dataset; it is remembered as used.
     pub fn find(&mut self, key: &DatasetKey, current: Option<&Arc<DatasetSource>>) -> Option<Arc<DatasetSource>> {
         let source = (self.find)(key, current)?;
-        self.used.push(SnapshotRef { dataset: key.to_string(), id: source.snapshot().id().to_owned() });
+        let snapshot = source.snapshot();
+        self.used.push(UsedSnapshot {
+            reference: SnapshotRef { dataset: key.to_string(), id: snapshot.id().to_owned() },
+            changed: snapshot.files().iter().map(|file| file.meta.last_modified).max(),
+        });
         Some(source)
     }
 
     /// The snapshots used, each once, in the order of their names.
-    pub fn into_used(mut self) -> Vec<SnapshotRef> {
+    pub fn into_used(mut self) -> Vec<UsedSnapshot> {
         self.used.sort();
         self.used.dedup();
         self.used

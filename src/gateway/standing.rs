@@ -20,6 +20,12 @@ pub(super) struct Held {
     grant: Grant,
 }
 
+impl Held {
+    pub(super) fn grant(&self) -> &Grant {
+        &self.grant
+    }
+}
+
 /// Every grant of an answer's tables, those of derived datasets' sources included.
 pub(super) fn held(tables: &[GovernedTable]) -> Vec<Held> {
     let mut grants = Vec::new();

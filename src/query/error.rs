@@ -53,6 +53,27 @@ pub struct QueryError {
     id: Uuid,
 }
 
+impl QueryErrorKind {
+    /// A word for it, as the audit has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::Unsupported => "unsupported",
+            Self::UnknownTable => "not_found",
+            Self::UnknownColumn => "unknown_column",
+            Self::Invalid => "invalid",
+            Self::Limit => "limit",
+            Self::Deadline => "deadline",
+            Self::Cancelled => "cancelled",
+            Self::ResourcesExhausted => "resources_exhausted",
+            Self::SourceChanged => "source_changed",
+            Self::SourceUnavailable => "source_unavailable",
+            Self::Execution => "execution",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 impl QueryError {
     /// A failure whose message says it all; nothing is logged.
     pub(crate) fn new(kind: QueryErrorKind, message: impl Into<String>) -> Self {

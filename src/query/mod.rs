@@ -21,6 +21,7 @@ mod governed_scan;
 mod interrupt;
 mod limits;
 mod planning;
+mod reads;
 mod session;
 mod statement;
 mod table;

@@ -1,5 +1,6 @@
 //! From a statement to a plan that can run: names, types, optimisation, all on a planning thread.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,6 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::error::Phase;
 use super::functions::check_literals;
 use super::interrupt::{Interrupt, interruptible};
+use super::reads::Reads;
 use super::session::Sessions;
 use super::wire::{wire_schema, wire_type};
 use super::{GovernedTable, QueryError, Statement};
@@ -61,9 +63,16 @@ pub struct GovernedPlan {
     pub(super) context: Arc<TaskContext>,
     pub(super) schema: SchemaRef,
     pub(super) interrupt: Arc<Interrupt>,
+    reads: Reads,
 }
 
 impl GovernedPlan {
+    /// The columns it reads of a table, by the names the statement gives schema and table; none for a table that
+    /// planning found it need not read. Of a derived dataset's own sources it does not tell.
+    pub fn columns_read(&self, schema: &str, table: &str) -> Option<&BTreeSet<String>> {
+        self.reads.of(schema, table)
+    }
+
     /// The schema of its results, as it will be on the wire.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -123,9 +132,11 @@ impl Planner {
             Some(announced) => as_announced(&wire_schema(announced.schema().as_arrow()), &own),
         };
         let schema = self.statement.rename(schema);
-        let plan = self.physical(bound).await?;
+        let optimised = self.optimised(bound)?;
+        let reads = Reads::of_plan(&optimised).map_err(|error| planning(&error))?;
+        let plan = self.physical(&optimised).await?;
         let context = self.state.task_ctx();
-        Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt })
+        Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt, reads })
     }
 
     async fn logical(&self) -> Result<LogicalPlan, QueryError> {
@@ -140,13 +151,17 @@ impl Planner {
         analysed.map_err(|error| planning(&error))
     }
 
-    async fn physical(&self, analysed: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    fn optimised(&self, analysed: LogicalPlan) -> Result<LogicalPlan, QueryError> {
         self.in_time()?;
         let optimised = self.state.optimizer().optimize(analysed, &self.state, |_, _| {});
         let optimised = optimised.map_err(|error| planning(&error))?;
         check_literals(&optimised)?;
+        Ok(optimised)
+    }
+
+    async fn physical(&self, optimised: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
         self.in_time()?;
-        let plan = self.state.query_planner().create_physical_plan(&optimised, &self.state).await;
+        let plan = self.state.query_planner().create_physical_plan(optimised, &self.state).await;
         plan.and_then(|plan| interruptible(plan, &self.interrupt)).map_err(|error| planning(&error))
     }
 

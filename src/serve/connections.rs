@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -54,14 +55,18 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Before accepting again when it failed: out of file descriptors, or the peer is gone already.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `draining` is cancelled and the last connection has ended.
+/// Serves `router` on `listener` until `draining` is cancelled and the last connection has ended; or `ended` is
+/// cancelled, which cuts all there are.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     router: Router,
     manners: Manners,
     draining: CancellationToken,
+    ended: CancellationToken,
 ) {
+    let (running, mut all_ended) = mpsc::channel(1);
+    let streams = Streams { ended: ended.clone(), running };
     let acceptor = tls.map(TlsAcceptor::from);
     let mut connections = JoinSet::new();
     loop {
@@ -74,15 +79,24 @@ pub async fn serve(
             tokio::time::sleep(BREATH).await;
             continue;
         };
-        let (acceptor, router, draining) = (acceptor.clone(), router.clone(), draining.clone());
+        let (acceptor, router) = (acceptor.clone(), router.clone());
+        let (streams, draining) = (streams.clone(), draining.clone());
         connections.spawn(async move {
-            if let Err(error) = connect(stream, acceptor, router, manners, draining).await {
+            let builder = streams.builder(manners);
+            if let Err(error) = connect(stream, acceptor, router, builder, draining).await {
                 tracing::debug!(%error, "connection ended");
             }
         });
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    tokio::select! {
+        () = ended.cancelled() => {}
+        () = async { while connections.join_next().await.is_some() {} } => {}
+    }
+    drop(connections);
+    // Each says its last word to the audit.
+    drop(streams);
+    all_ended.recv().await;
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -91,22 +105,27 @@ async fn connect(
     stream: TcpStream,
     acceptor: Option<TlsAcceptor>,
     router: Router,
-    manners: Manners,
+    builder: Builder<Streams>,
     draining: CancellationToken,
 ) -> Result<(), Failure> {
     // Small messages leave at once: an answer waits for no acknowledgement.
     stream.set_nodelay(true)?;
     match acceptor {
-        None => converse(stream, router, manners, draining).await,
+        None => converse(stream, router, builder, draining).await,
         Some(acceptor) => {
             let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
             let stream = handshake.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            converse(stream, router, manners, draining).await
+            converse(stream, router, builder, draining).await
         }
     }
 }
 
-async fn converse<S>(stream: S, router: Router, manners: Manners, draining: CancellationToken) -> Result<(), Failure>
+async fn converse<S>(
+    stream: S,
+    router: Router,
+    builder: Builder<Streams>,
+    draining: CancellationToken,
+) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
 {
@@ -116,19 +135,6 @@ where
         request.extensions_mut().insert(peer.clone());
         router.clone().oneshot(request)
     });
-    let mut builder = Builder::new(Streams);
-    if manners.http2_only {
-        builder = builder.http2_only();
-    }
-    builder.http1().timer(TokioTimer::new());
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(manners.max_streams)
-        .max_header_list_size(manners.max_headers)
-        .keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE)
-        .adaptive_window(true);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         ended = connection.as_mut() => return ended,
@@ -138,16 +144,42 @@ where
 }
 
 /// Runs each HTTP/2 stream of a connection as a task that can be cut.
-#[derive(Clone, Copy)]
-struct Streams;
+#[derive(Clone)]
+struct Streams {
+    /// Cuts them all.
+    ended: CancellationToken,
+    /// Held by each while it runs; nothing is sent.
+    running: mpsc::Sender<()>,
+}
+
+impl Streams {
+    fn builder(self, manners: Manners) -> Builder<Self> {
+        let mut builder = Builder::new(self);
+        if manners.http2_only {
+            builder = builder.http2_only();
+        }
+        builder.http1().timer(TokioTimer::new());
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(manners.max_streams)
+            .max_header_list_size(manners.max_headers)
+            .keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .adaptive_window(true);
+        builder
+    }
+}
 
 impl<F> hyper::rt::Executor<F> for Streams
 where
     F: Future + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let cut = Cut::new();
+        let cut = self.ended.child_token();
+        let running = self.running.clone();
         tokio::spawn(CUT.scope(cut.clone(), async move {
+            let _running = running;
             tokio::select! {
                 biased;
                 () = cut.cancelled() => {}

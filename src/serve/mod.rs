@@ -13,4 +13,9 @@ pub use tls::{Tls, TlsConfig, TlsError};
 #[expect(missing_docs, reason = "generated; the proto file documents them")]
 pub mod proto {
     tonic::include_proto!("airside.v1");
+
+    /// Those of `proto/flight_session.proto`.
+    pub mod flight {
+        tonic::include_proto!("arrow.flight.protocol");
+    }
 }

@@ -59,7 +59,7 @@ impl Place {
 
     pub(super) fn verify_with(&self, change: impl FnOnce(&mut Trust<'_>)) -> Verification {
         let keys = self.keys();
-        let mut trust = Trust { keys: Some(&keys), signer: Some(keys.public_key()), ..Trust::default() };
+        let mut trust = Trust { keys: Some(&keys), signers: vec![keys.public_key()], ..Trust::default() };
         change(&mut trust);
         verify(&self.files(), &trust).unwrap()
     }

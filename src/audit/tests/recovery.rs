@@ -48,6 +48,23 @@ async fn a_line_that_a_crash_left_unfinished_is_taken_out_on_record() {
 }
 
 #[tokio::test]
+async fn only_the_last_file_may_end_unfinished() {
+    let mut place = Place::new();
+    place.config.rotate_bytes = 1500;
+    place.fill(6).await;
+    let files = place.files();
+    for content in [&b""[..], b"{\"seq\""] {
+        let whole = fs::read(&files[0].path).unwrap();
+        fs::write(&files[0].path, [if content.is_empty() { b"" } else { &whole[..] }, content].concat()).unwrap();
+        assert!(!place.verify().faults.is_empty());
+        fs::write(&files[0].path, &whole).unwrap();
+    }
+    fs::write(&files[files.len() - 1].path, "").unwrap();
+    let found = place.verify();
+    assert_eq!((faults(&found).len(), found.notes.len()), (0, 1));
+}
+
+#[tokio::test]
 async fn a_file_that_was_altered_is_not_continued() {
     let place = Place::new();
     place.fill(2).await;
@@ -72,11 +89,13 @@ async fn a_file_that_was_altered_is_not_continued() {
 async fn a_new_signing_key_begins_a_new_file() {
     let mut place = Place::new();
     place.fill(1).await;
+    let before = place.keys().public_key();
     fs::write(place.dir.path().join("signing"), "ab".repeat(16) + &"cd".repeat(16)).unwrap();
     place.config.signing_key = Some("file:signing".parse().unwrap());
     place.fill(1).await;
     assert_eq!(place.files().len(), 2);
-    assert_eq!(faults(&place.verify_with(|trust| trust.signer = None)), [""; 0]);
+    assert_eq!(faults(&place.verify_with(|trust| trust.signers.push(before))), [""; 0]);
+    assert!(faults(&place.verify())[0].contains("signed with another key"));
 }
 
 /// A disk with room for so many bytes, written by halves when there is less.

@@ -9,6 +9,8 @@ use super::super::{Checkpoint, Trust, Verification, verify};
 use super::fixture::{Place, faults, lines};
 use crate::audit::record::Record;
 
+type Change<'a> = &'a dyn Fn(&mut Vec<String>);
+
 /// Rewrites the lines of a file.
 fn edit(path: &Path, change: impl FnOnce(&mut Vec<String>)) {
     let mut lines: Vec<String> = fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect();
@@ -17,11 +19,11 @@ fn edit(path: &Path, change: impl FnOnce(&mut Vec<String>)) {
 }
 
 fn last_checkpoint(path: &Path) -> Checkpoint {
-    let checkpoints = lines(path).into_iter().filter_map(|line| match line.record {
+    let mut checkpoints = lines(path).into_iter().filter_map(|line| match line.record {
         Record::Checkpoint(checkpoint) => Some(checkpoint),
         _ => None,
     });
-    checkpoints.last().unwrap()
+    checkpoints.next_back().unwrap()
 }
 
 #[tokio::test]
@@ -32,7 +34,7 @@ async fn one_change_is_told_once_and_where_it_is() {
     let intact = fs::read(&path).unwrap();
     let name = place.files()[0].name();
     // Lines: start, then an opening and a closing five times, then a checkpoint.
-    let cases: [(&str, &dyn Fn(&mut Vec<String>), &str, &str); 8] = [
+    let cases: [(&str, Change<'_>, &str, &str); 8] = [
         ("altered", &|l| l[3] = l[3].replace("user1", "user9"), ":4: number 4 was altered", ":12: the lines before it"),
         ("a mac", &|l| l[3] = l[3].replace("\"mac\":\"", "\"mac\":\"0").replace("0\"}", "\"}"), ":4: ", ":4: "),
         ("missing", &|l| drop(l.remove(3)), ":4: line 4 is missing before number 5", ":4: line 4 is missing"),
@@ -131,7 +133,7 @@ async fn a_forged_checkpoint_is_none() {
         assert!(told[0].contains("has no valid signature"), "{told:?}");
     }
     // Another key than the one trusted signs nothing.
-    let told = faults(&place.verify_with(|trust| trust.signer = Some(other.keys().public_key())));
+    let told = faults(&place.verify_with(|trust| trust.signers = vec![other.keys().public_key()]));
     assert!(told[0].contains("signed with another key"), "{told:?}");
     // Files of another key do not verify at all.
     let keys = other.keys();

@@ -79,7 +79,7 @@ impl Stage {
         let addr = listener.addr()?;
         let ended = CancellationToken::new();
         let until = ended.clone();
-        let task = tokio::spawn(listener.serve(until));
+        let task = tokio::spawn(listener.serve(until, CancellationToken::new()));
         Ok(Self { addr, ended, task })
     }
 

@@ -10,16 +10,27 @@ use prost::Message;
 use tonic::{Request, Response};
 
 use super::error::FlightError;
+use super::session::Reply;
 use super::{Flight, Replies};
 
 const CREATE: &str = "CreatePreparedStatement";
 const CLOSE: &str = "ClosePreparedStatement";
+const SET_OPTIONS: &str = "SetSessionOptions";
+const GET_OPTIONS: &str = "GetSessionOptions";
+const CLOSE_SESSION: &str = "CloseSession";
+
+/// The actions of Flight SQL.
+const TYPES: [(&str, &str); 5] = [
+    (CREATE, "prepares a statement; gives its handle and schemas"),
+    (CLOSE, "forgets a prepared statement"),
+    (SET_OPTIONS, "sets options of the session, `purpose` among them, in a cookie"),
+    (GET_OPTIONS, "gives the options of the session"),
+    (CLOSE_SESSION, "forgets the options of the session"),
+];
 
 /// The actions there are.
 pub fn types() -> Vec<ActionType> {
-    let prepared =
-        [(CREATE, "prepares a statement; gives its handle and schemas"), (CLOSE, "forgets a prepared statement")];
-    let all = prepared.into_iter().chain(insight::TYPES);
+    let all = TYPES.into_iter().chain(insight::TYPES);
     all.map(|(name, description)| ActionType { r#type: name.to_owned(), description: description.to_owned() }).collect()
 }
 
@@ -30,7 +41,15 @@ impl Flight {
     ) -> Result<Response<Replies<arrow_flight::Result>>, FlightError> {
         let caller = self.caller(&request).await?;
         let action = request.into_inner();
+        let mut cookie = None;
+        let mut session = |reply: Reply| {
+            cookie = reply.cookie;
+            vec![arrow_flight::Result { body: reply.body.into() }]
+        };
         let results = match action.r#type.as_str() {
+            SET_OPTIONS => session(self.set_session_options(&caller, &action.body)?),
+            GET_OPTIONS => session(self.get_session_options(&caller, &action.body)?),
+            CLOSE_SESSION => session(Self::close_session(&action.body)?),
             CREATE => vec![self.create_prepared(&caller, unpack(&action.body)?).await?],
             CLOSE => {
                 self.close_prepared(caller, &unpack(&action.body)?);
@@ -44,7 +63,10 @@ impl Flight {
                 return Err(FlightError::Unimplemented(format!("action `{name}`")));
             }
         };
-        Ok(Response::new(Box::pin(stream::iter(results.into_iter().map(Ok)))))
+        let mut response: Response<Replies<arrow_flight::Result>> =
+            Response::new(Box::pin(stream::iter(results.into_iter().map(Ok))));
+        Reply::set_cookie(cookie, &mut response)?;
+        Ok(response)
     }
 }
 

@@ -19,9 +19,11 @@ impl Flight {
 
     /// Authenticates a call, and keeps as whom.
     pub(super) async fn verified_caller<T>(&self, request: &Request<T>) -> Result<(Caller, Verified), FlightError> {
-        let purpose = purpose(request)?;
+        let stated = purpose(request)?;
         let verified = self.authenticator.authenticate(&credentials(request)?).await?;
         let principal = self.gateway.principal(&verified)?;
+        // A header speaks for its call, a session for all of its calls.
+        let purpose = stated.or_else(|| self.session_purpose(request, &principal.identity)).unwrap_or_default();
         let span = tracing::Span::current();
         span.record("principal", tracing::field::display(&principal.identity));
         span.record("purpose", purpose.as_str());
@@ -40,12 +42,12 @@ pub fn credentials<T>(request: &Request<T>) -> Result<Credentials, AuthnError> {
     Credentials::parse(header.iter().map(|value| value.as_bytes()), der)
 }
 
-/// The purpose of the header `airside-purpose`; none is the empty purpose, two different ones are refused.
-fn purpose<T>(request: &Request<T>) -> Result<Purpose, PurposeError> {
+/// The purpose of the header `airside-purpose`, if there is one; two different ones are refused.
+fn purpose<T>(request: &Request<T>) -> Result<Option<Purpose>, PurposeError> {
     let mut values = request.metadata().get_all(PURPOSE).iter();
-    let Some(value) = values.next() else { return Ok(Purpose::default()) };
+    let Some(value) = values.next() else { return Ok(None) };
     if values.any(|other| other != value) {
         return Err(PurposeError);
     }
-    Purpose::parse(value.to_str().map_err(|_| PurposeError)?)
+    Purpose::parse(value.to_str().map_err(|_| PurposeError)?).map(Some)
 }

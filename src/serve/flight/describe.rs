@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::FlightError;
 use super::{Flight, descriptor, parameters};
-use crate::gateway::{Caller, Question};
+use crate::gateway::{Caller, Question, Receipt};
 use crate::serve::proto::ticket::Question as Sealed;
 use crate::serve::proto::{Query, Snapshot};
 
@@ -22,6 +22,8 @@ pub struct Described {
     pub schema: SchemaRef,
     /// The content of the ticket that fetches it.
     pub sealed: Sealed,
+    /// What the answer is made of; none for metadata.
+    pub receipt: Option<Receipt>,
 }
 
 impl Flight {
@@ -31,18 +33,19 @@ impl Flight {
         question: &Question,
         bound: Vec<u8>,
     ) -> Result<Described, FlightError> {
-        let statement = self.gateway.statement(caller, question)?;
         let values = parameters::values(&bound)?;
-        let answer = self.gateway.answer(caller, &statement, values, None).await?;
+        let answer = self.gateway.ask(caller, question, values, None).await?;
         let schema = answer.schema();
+        let receipt = answer.receipt();
         let snapshots = answer.snapshots().iter();
         let query = Query {
             asked: Some(descriptor::seal(question)),
             parameters: bound,
             snapshots: snapshots.map(|s| Snapshot { dataset: s.dataset.clone(), id: s.id.clone() }).collect(),
             schema: schema_digest(&schema)?,
+            decision: receipt.decision.as_bytes().to_vec(),
         };
-        Ok(Described { schema, sealed: Sealed::Query(query) })
+        Ok(Described { schema, sealed: Sealed::Query(query), receipt: Some(receipt) })
     }
 }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow_flight::sql::Any;
 use arrow_flight::{FlightData, Ticket};
-use futures::{StreamExt, stream};
+use futures::stream;
 use prost::Message;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::deadline::deadline;
 use super::describe::schema_digest;
@@ -14,8 +15,7 @@ use super::encode::encode;
 use super::error::FlightError;
 use super::ticket::TicketError;
 use super::{Flight, Replies, descriptor, parameters};
-use crate::gateway::{AnswerError, Caller, Reader, SnapshotRef};
-use crate::query::RecordStream;
+use crate::gateway::{AnswerError, Caller, Counted, Reader, SnapshotRef};
 use crate::serve::connections;
 use crate::serve::proto::Query;
 use crate::serve::proto::ticket::Question as Sealed;
@@ -54,18 +54,19 @@ impl Flight {
         query: Query,
         reader: Reader,
     ) -> Result<Response<Replies<FlightData>>, FlightError> {
-        let statement = self.gateway.statement(caller, &descriptor::unseal(query.asked)?)?;
+        let question = descriptor::unseal(query.asked)?;
         let pinned: Vec<SnapshotRef> =
             query.snapshots.into_iter().map(|s| SnapshotRef { dataset: s.dataset, id: s.id }).collect();
         let values = parameters::values(&query.parameters)?;
-        let answer = self.gateway.answer(caller, &statement, values, Some(&pinned)).await?;
+        let answer = self.gateway.ask(caller, &question, values, Some(&pinned)).await?;
+        let answer = answer.decided(Uuid::from_slice(&query.decision).map_err(|_| TicketError::Invalid)?);
         let schema = answer.schema();
         if schema_digest(&schema)? != query.schema {
             return Err(AnswerError::Outdated.into());
         }
-        let messages =
-            |rows: RecordStream| encode(schema, rows.map(|row| row.map_err(|error| FlightError::Answer(error.into()))));
+        let messages = |rows: Counted| encode(schema, rows);
+        let weigh = |message: &FlightData| message.data_body.len();
         let refuse = |error| Status::from(FlightError::Answer(error));
-        Ok(Response::new(Box::pin(self.gateway.run(answer, reader, messages, refuse))))
+        Ok(Response::new(Box::pin(self.gateway.run(answer, reader, messages, weigh, refuse).await?)))
     }
 }

@@ -11,6 +11,7 @@ use super::Flight;
 use super::describe::{Described, expiration, metadata_schema, schema_bytes};
 use super::descriptor::{Asked, parse};
 use super::error::FlightError;
+use super::receipt;
 use crate::gateway::{Caller, Question};
 use crate::serve::proto::ticket::Question as Sealed;
 
@@ -22,7 +23,7 @@ impl Flight {
         let mut caller = self.caller(&request).await?;
         let descriptor = request.into_inner();
         let described = self.describe(&mut caller, &descriptor).await?;
-        let info = self.flight_info(&caller, &described.schema, Some(described.sealed))?;
+        let info = self.described_info(&caller, described)?;
         Ok(Response::new(info.with_descriptor(descriptor)))
     }
 
@@ -53,7 +54,7 @@ impl Flight {
             Asked::Command(command) => {
                 let schema = metadata_schema(&command)?;
                 let sealed = Sealed::Command(command.into_any().encode_to_vec());
-                Ok(Described { schema, sealed })
+                Ok(Described { schema, sealed, receipt: None })
             }
         }
     }
@@ -71,6 +72,13 @@ impl Flight {
             prepared.parameters = bound;
         }
         self.describe_rows(caller, &Question::Sql(prepared.sql), prepared.parameters).await
+    }
+
+    /// The answer to GetFlightInfo, its receipt included.
+    pub(super) fn described_info(&self, caller: &Caller, described: Described) -> Result<FlightInfo, FlightError> {
+        let Described { schema, sealed, receipt } = described;
+        let info = self.flight_info(caller, &schema, Some(sealed))?;
+        Ok(info.with_app_metadata(receipt.map(|receipt| receipt::encode(&receipt)).unwrap_or_default()))
     }
 
     /// The answer to GetFlightInfo; without `sealed` there is nothing to fetch.

@@ -28,7 +28,7 @@ impl Flight {
                 Listing { grant: Some(_), address, .. } => {
                     let question = Question::Product(ProductQuestion::all(address.clone()));
                     match self.describe_rows(&caller, &question, Vec::new()).await {
-                        Ok(described) => self.flight_info(&caller, &described.schema, Some(described.sealed))?,
+                        Ok(described) => self.described_info(&caller, described)?,
                         // One product out of order must not hide the others.
                         Err(_) => self.flight_info(&caller, &listing.schema(), None)?,
                     }

@@ -18,7 +18,9 @@ mod info;
 mod list;
 mod observe;
 mod parameters;
+mod receipt;
 mod server;
+mod session;
 mod sql;
 mod ticket;
 

@@ -129,14 +129,14 @@ impl FlightListener {
         self.tls.is_some()
     }
 
-    /// Serves until `draining` is cancelled and the last call has been answered.
-    pub async fn serve(self, draining: CancellationToken) {
+    /// Serves until `draining` is cancelled and the last call has been answered, or `ended` is.
+    pub async fn serve(self, draining: CancellationToken, ended: CancellationToken) {
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_service_status("", ServingStatus::Serving).await;
         reporter.set_serving::<FlightServiceServer<Flight>>().await;
         let flight = FlightServiceServer::new(self.flight).max_decoding_message_size(MAX_REQUEST);
         let router = Routes::new(health).add_service(flight).prepare().into_axum_router();
-        let serving = connections::serve(self.listener, self.tls, router, self.manners, draining.clone());
+        let serving = connections::serve(self.listener, self.tls, router, self.manners, draining.clone(), ended);
         let reporting = async move {
             draining.cancelled().await;
             reporter.set_service_status("", ServingStatus::NotServing).await;

@@ -12,7 +12,7 @@ use prost::Message;
 use thiserror::Error;
 
 use crate::gateway::Caller;
-use crate::principal::{Purpose, PurposeError};
+use crate::principal::{Identity, Purpose, PurposeError};
 use crate::seal::SealKeys;
 use crate::serve::proto::{self, ticket};
 
@@ -48,6 +48,7 @@ pub struct Tickets {
 
 const TICKET: &str = "ticket";
 const HANDLE: &str = "prepared-statement";
+const SESSION: &str = "session-options";
 
 /// A prepared statement, as its handle carries it.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,6 +116,25 @@ impl Tickets {
         let handle = proto::PreparedStatement::decode(plain.as_slice()).map_err(|_| TicketError::Invalid)?;
         admit(caller, &handle.identity, &handle.purpose, handle.expires)?;
         Ok(Prepared { sql: handle.sql, parameters: handle.parameters, nonce: handle.nonce })
+    }
+
+    /// A cookie's content: the purpose that a principal set for its session.
+    pub fn seal_session(&self, identity: &Identity, purpose: &Purpose) -> String {
+        let session = proto::Session {
+            identity: identity.to_string(),
+            expires: self.expires(),
+            purpose: purpose.as_str().to_owned(),
+        };
+        self.keys.seal(SESSION, &session.encode_to_vec())
+    }
+
+    /// The purpose that a principal set for its session; none if the cookie is another's, has ended, or is none of ours:
+    /// it stands for what its client said of itself, so a stale one says nothing.
+    pub fn open_session(&self, cookie: &str, identity: &Identity) -> Option<Purpose> {
+        let plain = self.open_sealed(SESSION, cookie.as_bytes()).ok()?;
+        let session = proto::Session::decode(plain.as_slice()).ok()?;
+        let own = session.identity == identity.to_string() && session.expires > Utc::now().timestamp_millis();
+        own.then(|| Purpose::parse(&session.purpose).ok()).flatten()
     }
 
     fn open_sealed(&self, purpose: &'static str, bytes: &[u8]) -> Result<Vec<u8>, TicketError> {

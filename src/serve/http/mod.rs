@@ -105,7 +105,8 @@ impl HttpServer {
 
     /// Serves until the drain has ended.
     pub async fn serve(self, ended: CancellationToken) {
-        connections::serve(self.listener, self.tls.map(|tls| tls.http), self.router, MANNERS, ended).await;
+        let tls = self.tls.map(|tls| tls.http);
+        connections::serve(self.listener, tls, self.router, MANNERS, ended, CancellationToken::new()).await;
     }
 }
 

@@ -20,8 +20,7 @@ impl Flight {
         caller: &Caller,
         request: ActionCreatePreparedStatementRequest,
     ) -> Result<arrow_flight::Result, FlightError> {
-        let statement = self.gateway.statement(caller, &Question::Sql(request.query.clone()))?;
-        let description = self.gateway.describe(caller, &statement).await?;
+        let description = self.gateway.describe(caller, &Question::Sql(request.query.clone())).await?;
         let nonce = Uuid::new_v4().as_bytes().to_vec();
         let prepared = Prepared { sql: request.query, parameters: Vec::new(), nonce };
         let parameters: Vec<Field> = description

@@ -1,0 +1,80 @@
+"""Receipts, decoded: `airside.v1.Receipt` in the app_metadata of a FlightInfo."""
+
+from dataclasses import dataclass, field
+
+
+def fields(message: bytes):
+    """The fields of a protobuf message: numbers, and bytes or integers."""
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(message):
+        key = varint()
+        if key & 7 == 0:
+            yield key >> 3, varint()
+        else:
+            assert key & 7 == 2, "only integers and bytes"
+            length = varint()
+            yield key >> 3, message[at : at + length]
+            at += length
+
+
+@dataclass
+class Dataset:
+    """What is read of one dataset."""
+
+    address: str = ""
+    version: str = ""
+    snapshot: str = ""
+    fresh: int = 0
+    columns: list[str] = field(default_factory=list)
+    masked: dict[str, str] = field(default_factory=dict)
+    rows_restricted: bool = False
+
+
+@dataclass
+class Receipt:
+    """What an answer is made of."""
+
+    decision: str = ""
+    policy_version: str = ""
+    purpose: str = ""
+    datasets: list[Dataset] = field(default_factory=list)
+
+
+def decode(message: bytes) -> Receipt:
+    receipt = Receipt()
+    for number, value in fields(message):
+        if number == 4:
+            receipt.datasets.append(_dataset(value))
+        else:
+            setattr(receipt, {1: "decision", 2: "policy_version", 3: "purpose"}[number], value.decode())
+    return receipt
+
+
+def _dataset(message: bytes) -> Dataset:
+    dataset = Dataset()
+    for number, value in fields(message):
+        match number:
+            case 1 | 2 | 3:
+                setattr(dataset, {1: "address", 2: "version", 3: "snapshot"}[number], value.decode())
+            case 4:
+                dataset.fresh = dict(fields(value))[1]
+            case 5:
+                dataset.columns.append(value.decode())
+            case 6:
+                column, mask = (text.decode() for _, text in fields(value))
+                dataset.masked[column] = mask
+            case 7:
+                dataset.rows_restricted = bool(value)
+    return dataset
