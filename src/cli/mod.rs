@@ -31,15 +31,15 @@ enum Command {
     Serve(serve::Serve),
     /// Report every fault of a mesh's contracts, policies and configuration; exit 1 if there is one.
     Check(check::Check),
-    /// Check and read what the audit has on record.
-    #[command(subcommand)]
-    Audit(audit::Audit),
     /// Show what somebody would get, and which policies say so.
     Explain(explain::Explain),
     /// List who gets what of a dataset or column, for which purposes, until when.
     Access(access::Access),
     /// Run the mesh's policy tests over every path a client can take; exit 1 if one fails.
     Test(test::Test),
+    /// Check and read what the audit has on record.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Make a demo mesh of TPC-H data and serve it.
     Demo(demo::Demo),
     /// Read a password from standard input and print its hash for `users.toml`.
@@ -55,10 +55,10 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(command) => command.run(),
         Command::Check(command) => command.run(),
-        Command::Audit(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Test(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::HashPassword(command) => command.run(),
         Command::MintToken(command) => command.run(),

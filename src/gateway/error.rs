@@ -30,12 +30,6 @@ pub enum AnswerError {
     /// What the ticket was issued for has changed.
     #[error("the product's data or policy has changed since the ticket was issued: ask again for a new one")]
     Outdated,
-    /// The audit could not be written, and nobody reads unrecorded.
-    #[error("the request could not be put on record, so it is not answered: try again later (error id {id})")]
-    Unrecorded {
-        /// Joins this message with the operator's log.
-        id: Uuid,
-    },
     /// The principal that a question is asked about would not be let in.
     #[error("the principal asked about would be refused: {}", .0.detail())]
     Supposed(#[source] AuthnError),
@@ -48,6 +42,12 @@ pub enum AnswerError {
     /// Others look behind decisions at this moment.
     #[error("too many look behind decisions at this moment: try again later")]
     TooMany,
+    /// The audit could not be written, and nobody reads unrecorded.
+    #[error("the request could not be put on record, so it is not answered: try again later (error id {id})")]
+    Unrecorded {
+        /// Joins this message with the operator's log.
+        id: Uuid,
+    },
     /// The address is of no valid form.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -67,7 +67,7 @@ impl AnswerError {
             Self::Outdated => "outdated",
             Self::Unrecorded { .. } => "unrecorded",
             Self::Supposed(_) => "supposed",
-            Self::TooManyQuestions(_) | Self::TooLong | Self::TooMany => "limit",
+            Self::TooManyQuestions(_) | Self::TooLong | Self::TooMany => "too_much",
             Self::Address(_) => "address",
             Self::Query(error) => error.kind().as_str(),
         }
@@ -78,15 +78,8 @@ impl AnswerError {
         match self {
             Self::Unavailable { id, .. } | Self::Unrecorded { id } => Some(*id),
             Self::Query(error) => Some(error.id()),
-            Self::NotFound(_)
-            | Self::NotGranted(_)
-            | Self::Revoked
-            | Self::Outdated
-            | Self::Supposed(_)
-            | Self::TooManyQuestions(_)
-            | Self::TooLong
-            | Self::TooMany
-            | Self::Address(_) => None,
+            Self::NotFound(_) | Self::NotGranted(_) | Self::Revoked | Self::Outdated | Self::Address(_) => None,
+            Self::Supposed(_) | Self::TooManyQuestions(_) | Self::TooLong | Self::TooMany => None,
         }
     }
 }

@@ -48,9 +48,9 @@ pub struct Gateway {
     engine: Engine,
     stores: Stores,
     limits: Limits,
-    audit: Audit,
     /// Callers that look behind decisions.
     inspections: Arc<Semaphore>,
+    audit: Audit,
 }
 
 impl Gateway {
@@ -72,8 +72,8 @@ impl Gateway {
             engine,
             stores,
             limits,
-            audit,
             inspections: Arc::new(Semaphore::new(insight::INSPECTIONS)),
+            audit,
         }
     }
 

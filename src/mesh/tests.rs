@@ -405,7 +405,7 @@ fn every_fault_of_a_policy_test_has_its_line() {
         ("tests:\n  - name: a\n", ":2: `principal` is missing"),
         (&format!("{head}    expects: {{}}\n"), ":5: `expects` is no key of a test"),
         (&format!("{head}    expect: {{}}\n"), ":5: the test expects nothing"),
-        (&format!("{head}    expect: {{denied: no}}\n"), ":5: `no` is no way to deny"),
+        (&format!("{head}    expect: {{denied: never}}\n"), ":5: `never` is no way to deny"),
         (&format!("{head}    expect: {{denied: hidden, rows: all}}\n"), ":5: what is denied has neither rows"),
         (&format!("{head}    expect: {{count: -1}}\n"), ":5: `-1` is no number of rows"),
         (&format!("{head}    expect: {{masks: {{id: blur}}}}\n"), ":5: `blur` is not a mask"),

@@ -28,9 +28,9 @@ const CALL: Duration = Duration::from_secs(120);
 
 /// A way to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Path {
+pub enum Way {
     /// A descriptor's path.
-    Address,
+    Path,
     /// A `ProductRequest`.
     ProductRequest,
     /// SQL as a descriptor's command.
@@ -43,15 +43,15 @@ pub enum Path {
     Schema,
 }
 
-impl Path {
+impl Way {
     /// All of them; the first that gives rows sets what the others are held against.
     pub const ALL: [Self; 6] =
-        [Self::Address, Self::ProductRequest, Self::Sql, Self::Statement, Self::Prepared, Self::Schema];
+        [Self::Path, Self::ProductRequest, Self::Sql, Self::Statement, Self::Prepared, Self::Schema];
 
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Address => "path",
+            Self::Path => "path",
             Self::ProductRequest => "ProductRequest",
             Self::Sql => "SQL text",
             Self::Statement => "CommandStatementQuery",
@@ -108,21 +108,21 @@ impl Client {
     }
 
     /// Asks for everything of a product.
-    pub async fn ask(&self, path: Path, asked: &AskedAs) -> Result<Seen, Status> {
+    pub async fn ask(&self, way: Way, asked: &AskedAs) -> Result<Seen, Status> {
         let by_path = FlightDescriptor::new_path(asked.path.clone());
-        match path {
-            Path::Address => self.rows(by_path, asked).await,
-            Path::ProductRequest => {
+        match way {
+            Way::Path => self.rows(by_path, asked).await,
+            Way::ProductRequest => {
                 let request = ProductRequest { address: asked.address.clone(), ..ProductRequest::default() };
                 self.rows(FlightDescriptor::new_cmd(request.encode_to_vec()), asked).await
             }
-            Path::Sql => self.rows(FlightDescriptor::new_cmd(asked.sql.clone()), asked).await,
-            Path::Statement => {
+            Way::Sql => self.rows(FlightDescriptor::new_cmd(asked.sql.clone()), asked).await,
+            Way::Statement => {
                 let command = CommandStatementQuery { query: asked.sql.clone(), transaction_id: None };
                 self.rows(FlightDescriptor::new_cmd(command.as_any().encode_to_vec()), asked).await
             }
-            Path::Prepared => self.prepared(asked).await,
-            Path::Schema => {
+            Way::Prepared => self.prepared(asked).await,
+            Way::Schema => {
                 let reply = self.flight().get_schema(self.request(by_path)).await?.into_inner();
                 let schema = Schema::try_from(&reply).map_err(|error| Status::internal(error.to_string()))?;
                 Ok(Seen { schema: Arc::new(schema), rows: None, stray: Vec::new() })

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use self::client::{Client, Path, Seen};
+use self::client::{Client, Seen, Way};
 use crate::authn::{Authenticator, Role};
 use crate::gateway::Gateway;
 use crate::gateway::insight::{Mismatch, TestOutcome};
@@ -78,8 +78,8 @@ impl Stage {
             FlightListener::bind(&config, &tickets, None, keys.clone(), Arc::clone(gateway), authenticator).await?;
         let addr = listener.addr()?;
         let ended = CancellationToken::new();
-        let (draining, over) = (ended.clone(), ended.clone());
-        let task = tokio::spawn(listener.serve(draining, over));
+        let until = ended.clone();
+        let task = tokio::spawn(listener.serve(until, CancellationToken::new()));
         Ok(Self { addr, ended, task })
     }
 
@@ -94,23 +94,23 @@ impl Stage {
 async fn play(client: &Client, outcome: &TestOutcome) -> Vec<Mismatch> {
     let mut mismatches = Vec::new();
     let mut first: Option<Seen> = None;
-    for path in Path::ALL {
-        let answer = client.ask(path, &outcome.asked).await;
+    for way in Way::ALL {
+        let answer = client.ask(way, &outcome.asked).await;
         match (&outcome.test.expect, answer) {
             (Expectation::Granted { .. }, Ok(seen)) => {
-                mismatches.extend(compare(path, outcome, first.as_ref(), &seen));
+                mismatches.extend(compare(way, outcome, first.as_ref(), &seen));
                 first.get_or_insert(seen);
             }
             (Expectation::Granted { .. }, Err(status)) => {
-                mismatches.extend(Mismatch::unless_equal(path.name(), "answer", "rows", refusal(&status)));
+                mismatches.extend(Mismatch::unless_equal(way.name(), "answer", "rows", refusal(&status)));
             }
             (Expectation::Denied(denial), Ok(_)) => {
-                mismatches.extend(Mismatch::unless_equal(path.name(), "denied", denial.as_str(), "permitted"));
+                mismatches.extend(Mismatch::unless_equal(way.name(), "denied", denial.as_str(), "permitted"));
             }
             (Expectation::Denied(denial), Err(status)) => {
-                mismatches.extend(refused(path, *denial, &status));
+                mismatches.extend(refused(way, *denial, &status));
                 if *denial == Denial::Hidden {
-                    mismatches.extend(same_as_missing(client, path, outcome, &status).await);
+                    mismatches.extend(same_as_missing(client, way, outcome, &status).await);
                 }
             }
         }
@@ -120,8 +120,8 @@ async fn play(client: &Client, outcome: &TestOutcome) -> Vec<Mismatch> {
 }
 
 /// A path's answer against the test, the decision, and what the first path gave.
-fn compare(path: Path, outcome: &TestOutcome, first: Option<&Seen>, seen: &Seen) -> Vec<Mismatch> {
-    let on = path.name();
+fn compare(way: Way, outcome: &TestOutcome, first: Option<&Seen>, seen: &Seen) -> Vec<Mismatch> {
+    let on = way.name();
     let test: &PolicyTest = &outcome.test;
     let names = |seen: &Seen| seen.schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
     let decided: Vec<String> = outcome.shown.iter().map(|(column, _)| column.clone()).collect();
@@ -159,28 +159,23 @@ fn refusal(status: &tonic::Status) -> String {
 }
 
 /// Each way to deny has its code.
-fn refused(path: Path, denial: Denial, status: &tonic::Status) -> Option<Mismatch> {
+fn refused(way: Way, denial: Denial, status: &tonic::Status) -> Option<Mismatch> {
     let expected = match denial {
         Denial::Hidden => tonic::Code::NotFound,
         Denial::Unreadable | Denial::Purpose => tonic::Code::PermissionDenied,
     };
     let expected = format!("{expected:?}");
-    Mismatch::unless_equal(path.name(), denial.as_str(), expected, format!("{:?}", status.code()))
+    Mismatch::unless_equal(way.name(), denial.as_str(), expected, format!("{:?}", status.code()))
         .map(|mismatch| Mismatch { found: refusal(status), ..mismatch })
 }
 
 /// What is hidden is refused in the words that a name gets which nothing bears.
-async fn same_as_missing(
-    client: &Client,
-    path: Path,
-    outcome: &TestOutcome,
-    status: &tonic::Status,
-) -> Option<Mismatch> {
+async fn same_as_missing(client: &Client, way: Way, outcome: &TestOutcome, status: &tonic::Status) -> Option<Mismatch> {
     let (missing, name, nothing) = outcome.asked.missing();
-    let other = match client.ask(path, &missing).await {
-        Ok(_) => return Mismatch::unless_equal(path.name(), "a name that nothing bears", "a refusal", "an answer"),
+    let other = match client.ask(way, &missing).await {
+        Ok(_) => return Mismatch::unless_equal(way.name(), "a name that nothing bears", "a refusal", "an answer"),
         Err(other) => other,
     };
     let expected = refusal(&other).replace(&nothing, &name);
-    Mismatch::unless_equal(path.name(), "the words for what does not exist", expected, refusal(status))
+    Mismatch::unless_equal(way.name(), "the words for what does not exist", expected, refusal(status))
 }

@@ -19,16 +19,18 @@ const SET_OPTIONS: &str = "SetSessionOptions";
 const GET_OPTIONS: &str = "GetSessionOptions";
 const CLOSE_SESSION: &str = "CloseSession";
 
+/// The actions of Flight SQL.
+const TYPES: [(&str, &str); 5] = [
+    (CREATE, "prepares a statement; gives its handle and schemas"),
+    (CLOSE, "forgets a prepared statement"),
+    (SET_OPTIONS, "sets options of the session, `purpose` among them, in a cookie"),
+    (GET_OPTIONS, "gives the options of the session"),
+    (CLOSE_SESSION, "forgets the options of the session"),
+];
+
 /// The actions there are.
 pub fn types() -> Vec<ActionType> {
-    let own = [
-        (CREATE, "prepares a statement; gives its handle and schemas"),
-        (CLOSE, "forgets a prepared statement"),
-        (SET_OPTIONS, "sets options of the session, `purpose` among them, in a cookie"),
-        (GET_OPTIONS, "gives the options of the session"),
-        (CLOSE_SESSION, "forgets the options of the session"),
-    ];
-    let all = own.into_iter().chain(insight::TYPES);
+    let all = TYPES.into_iter().chain(insight::TYPES);
     all.map(|(name, description)| ActionType { r#type: name.to_owned(), description: description.to_owned() }).collect()
 }
 
