@@ -12,8 +12,7 @@ use thiserror::Error;
 
 use crate::authn::AuthnConfig;
 use crate::mesh::MeshConfig;
-use crate::query::{EngineConfig, Limits};
-use crate::seal::SecretRef;
+use crate::query::{EngineConfig, Limits, MaskConfig};
 use crate::serve::TlsConfig;
 use crate::serve::flight::{FlightConfig, TicketConfig};
 use crate::serve::http::HttpConfig;
@@ -55,7 +54,7 @@ pub struct Config {
     /// Tickets, handles and the keys that seal them.
     #[serde(default)]
     pub tickets: TicketConfig,
-    /// The masks' key.
+    /// The masks' keys.
     #[serde(default)]
     pub masks: MaskConfig,
     /// Logs.
@@ -81,15 +80,6 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self { refresh_seconds: 60 }
     }
-}
-
-/// The section `[masks]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MaskConfig {
-    /// The key of the `hmac` mask, by reference. Replicas share it; digests change with it. Without one a key is made up
-    /// that dies with the process.
-    pub key: Option<SecretRef>,
 }
 
 /// The section `[drain]`.
@@ -161,7 +151,7 @@ impl Config {
         if self.tls.as_ref().is_some_and(|tls| tls.client_certificate_required) && !asks_for_certificates {
             return Err("`tls.client_certificate_required` needs `tls.client_ca`");
         }
-        Ok(())
+        self.masks.check()
     }
 
     /// Makes relative paths start at the file's folder.

@@ -63,6 +63,11 @@ impl Users {
         faults.result(users)
     }
 
+    /// Every group that a user is in.
+    pub(super) fn groups(&self) -> BTreeSet<String> {
+        self.by_name.values().flat_map(|user| user.groups.iter().cloned()).collect()
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&User> {
         self.by_name.get(name)
     }

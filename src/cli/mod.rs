@@ -1,10 +1,13 @@
 //! The command line: one file a command.
 
+mod change;
 mod check;
 mod demo;
+mod grant;
 mod hash_password;
 mod healthcheck;
 mod mint_token;
+mod revoke;
 mod serve;
 
 use std::process::ExitCode;
@@ -25,6 +28,10 @@ enum Command {
     Serve(serve::Serve),
     /// Report every fault of a mesh's contracts, policies and configuration; exit 1 if there is one.
     Check(check::Check),
+    /// Permit a group or a user to read a product: writes the policies and a test of them into its domain's folder.
+    Grant(grant::Grant),
+    /// Take back what `grant` gave.
+    Revoke(revoke::Revoke),
     /// Make a demo mesh of TPC-H data and serve it.
     Demo(demo::Demo),
     /// Read a password from standard input and print its hash for `users.toml`.
@@ -40,6 +47,8 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Grant(command) => command.run(),
+        Command::Revoke(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::HashPassword(command) => command.run(),
         Command::MintToken(command) => command.run(),

@@ -23,7 +23,7 @@ pub use error::AnswerError;
 pub use publish::Trouble;
 pub use question::{Caller, ProductQuestion, Question};
 pub use snapshots::SnapshotRef;
-pub use takeover::load;
+pub use takeover::{load, load_edited};
 
 use self::publish::Published;
 use crate::authn::{AuthnError, Verified};

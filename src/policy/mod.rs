@@ -8,11 +8,14 @@
 //!
 //! Cedar lives behind this module only: its partial evaluator is experimental, and pinned.
 
+mod advice;
 mod asking;
+mod authoring;
 mod columns;
 mod dataset;
 mod decide;
 mod error;
+mod foreign;
 mod grant;
 mod literals;
 mod load;
@@ -24,6 +27,8 @@ mod source_check;
 mod statement;
 mod vocabulary;
 
+pub use advice::GroupsAbove;
+pub use authoring::{AuthoringError, Block, GrantRequest, Grantee, PolicyFile, Target, Written, write as write_grant};
 pub use decide::{Decision, Policies};
 pub use grant::{Grant, GrantedColumn};
 pub use load::{DomainPolicies, PolicyInput};

@@ -1,7 +1,9 @@
 //! The policy layer as its callers see it: sources in, decisions out.
 
+mod advice;
 mod decisions;
-mod fixtures;
+pub(super) mod fixtures;
 mod masks;
+mod purposes;
 mod refusals;
 mod residuals;

@@ -93,7 +93,7 @@ impl FlightError {
 fn answer_code(error: &AnswerError) -> Code {
     match error {
         AnswerError::NotFound(_) => Code::NotFound,
-        AnswerError::NotGranted(_) => Code::PermissionDenied,
+        AnswerError::NotGranted(_) | AnswerError::PurposeNeeded { .. } => Code::PermissionDenied,
         AnswerError::Unavailable { .. } | AnswerError::Outdated => Code::Unavailable,
         AnswerError::Address(_) => Code::InvalidArgument,
         AnswerError::Query(error) => match error.kind() {
