@@ -99,6 +99,7 @@ fn product() -> (Arc<Product>, Arc<Dataset>) {
         ],
         primary_key: Vec::new(),
         foreign_keys: Vec::new(),
+        quality: Vec::new(),
         origin: Origin::Files(Location { url: "orders.parquet".into(), server: "bench".into() }),
     });
     let product = Product {
@@ -111,6 +112,8 @@ fn product() -> (Arc<Product>, Arc<Dataset>) {
         classification: "internal".into(),
         tags: BTreeSet::new(),
         owner: "sales".into(),
+        purposes: BTreeSet::new(),
+        roles: Vec::new(),
         datasets: vec![Arc::clone(&dataset)],
         promises: Vec::new(),
         support: Vec::new(),

@@ -13,8 +13,7 @@ use thiserror::Error;
 use crate::audit::{AuditConfig, Destination};
 use crate::authn::AuthnConfig;
 use crate::mesh::MeshConfig;
-use crate::query::{EngineConfig, Limits};
-use crate::seal::SecretRef;
+use crate::query::{EngineConfig, Limits, MaskConfig};
 use crate::serve::TlsConfig;
 use crate::serve::flight::{FlightConfig, TicketConfig};
 use crate::serve::http::HttpConfig;
@@ -56,7 +55,7 @@ pub struct Config {
     /// Tickets, handles and the keys that seal them.
     #[serde(default)]
     pub tickets: TicketConfig,
-    /// The masks' key.
+    /// The masks' keys.
     #[serde(default)]
     pub masks: MaskConfig,
     /// Who reads what, on record. Without this section nothing is.
@@ -84,15 +83,6 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self { refresh_seconds: 60 }
     }
-}
-
-/// The section `[masks]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MaskConfig {
-    /// The key of the `hmac` mask, by reference. Replicas share it; digests change with it. Without one a key is made up
-    /// that dies with the process.
-    pub key: Option<SecretRef>,
 }
 
 /// The section `[drain]`.
@@ -173,7 +163,7 @@ impl Config {
         if self.audit.as_ref().is_some_and(|audit| audit.to == Destination::Files && audit.key.is_none()) {
             return Err("`audit.key` must name a key: the chain of the audit's files goes on over restarts");
         }
-        Ok(())
+        self.masks.check()
     }
 
     /// Makes relative paths start at the file's folder.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::product::Name;
+use crate::product::{MAX_PURPOSE, Name, is_purpose};
 
 /// An authenticated party with everything policies may ask about it.
 ///
@@ -82,16 +82,13 @@ pub struct Purpose(Arc<str>);
 #[error("a purpose is at most {MAX_PURPOSE} lowercase letters, digits, `-` and `_`")]
 pub struct PurposeError;
 
-const MAX_PURPOSE: usize = 64;
-
 impl Purpose {
     /// Parses a purpose: `[a-z0-9_-]{0,64}`.
     ///
     /// # Errors
     /// [`PurposeError`] for anything else.
     pub fn parse(text: &str) -> Result<Self, PurposeError> {
-        let formed = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
-        if formed && text.len() <= MAX_PURPOSE { Ok(Self(text.into())) } else { Err(PurposeError) }
+        if text.is_empty() || is_purpose(text) { Ok(Self(text.into())) } else { Err(PurposeError) }
     }
 
     /// The purpose as text; empty when none was stated.

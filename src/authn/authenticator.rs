@@ -4,6 +4,7 @@ mod rehearsal;
 
 pub use rehearsal::Role;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -138,6 +139,13 @@ impl Authenticator {
                 Err(AuthnError::rejected(format!("wrong user or password for `{}`", user.escape_debug())))
             }
         }
+    }
+
+    /// The groups that the users and tokens files name.
+    pub fn groups(&self) -> BTreeSet<String> {
+        let users = self.users().map(|users| users.groups()).unwrap_or_default();
+        let tokens = self.tokens.as_ref().map(|tokens| tokens.get().groups()).unwrap_or_default();
+        users.into_iter().chain(tokens).collect()
     }
 
     fn unthrottled(&self, user: &str) -> Result<(), AuthnError> {

@@ -60,6 +60,11 @@ struct Entry {
 }
 
 impl ServiceTokens {
+    /// Every group that a token's owner is in.
+    pub(super) fn groups(&self) -> BTreeSet<String> {
+        self.0.iter().flat_map(|entry| entry.groups.iter().cloned()).collect()
+    }
+
     /// Reads the file's text.
     pub(super) fn parse(text: &str, file: &Path) -> Result<Self, Vec<Fault>> {
         let (mut faults, root) = Faults::parse(text, file);

@@ -73,6 +73,11 @@ impl Users {
         self.by_name.keys()
     }
 
+    /// Every group that a user is in.
+    pub(super) fn groups(&self) -> BTreeSet<String> {
+        self.by_name.values().flat_map(|user| user.groups.iter().cloned()).collect()
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&User> {
         self.by_name.get(name)
     }

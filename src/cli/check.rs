@@ -11,7 +11,7 @@ use crate::authn::Authenticator;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::gateway::{self, Gateway};
-use crate::mesh;
+use crate::mesh::{self, KnownGroups};
 use crate::query::{Engine, MaskKey};
 use crate::seal::SealKeys;
 use crate::source::Stores;
@@ -24,6 +24,9 @@ pub struct Check {
     /// A domain's folder, checked by itself: its contracts and policies, not its data.
     #[arg(long, requires = "governance")]
     domain: Option<PathBuf>,
+    /// Exit 1 for warnings too.
+    #[arg(long)]
+    strict: bool,
     /// The platform's governance folder that goes with `--domain`.
     #[arg(long, requires = "domain")]
     governance: Option<PathBuf>,
@@ -31,36 +34,56 @@ pub struct Check {
 
 impl Check {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let faults = match (&self.domain, &self.governance) {
-            (Some(domain), Some(governance)) => mesh::load_domain(domain, governance).err().unwrap_or_default(),
+        let Findings { faults, advice } = match (&self.domain, &self.governance) {
+            (Some(domain), Some(governance)) => match mesh::load_domain(domain, governance) {
+                Ok(mesh) => Findings { faults: Vec::new(), advice: mesh.advice(&KnownGroups::default()) },
+                Err(faults) => Findings { faults, advice: Vec::new() },
+            },
             _ => {
                 let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
                 runtime.block_on(check_mesh(&self.config))?
             }
         };
         faults.iter().for_each(|fault| println!("{fault}"));
-        match faults.len() {
-            0 => {
-                println!("no faults");
-                Ok(())
-            }
-            1 => Err("1 fault".into()),
-            n => Err(format!("{n} faults").into()),
+        advice.iter().for_each(|advice| println!("warning: {advice}"));
+        let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        match (faults.len(), advice.len()) {
+            (0, 0) => println!("no faults"),
+            (0, warnings) if self.strict => return Err(counted(warnings, "warning").into()),
+            (0, warnings) => println!("no faults, {}", counted(warnings, "warning")),
+            (faults, _) => return Err(counted(faults, "fault").into()),
         }
+        Ok(())
     }
 }
 
+/// What a check found.
+struct Findings {
+    faults: Vec<Fault>,
+    advice: Vec<Fault>,
+}
+
 /// The faults of a whole mesh: its contracts and policies, then its data.
-async fn check_mesh(file: &Path) -> Result<Vec<Fault>, Box<dyn Error>> {
+async fn check_mesh(file: &Path) -> Result<Findings, Box<dyn Error>> {
     let config = Config::load(file)?;
     let stores = Stores::with_limits(&config.stores, &config.base, config.sources)?;
     let mesh = match gateway::load(&config.mesh, &stores).await {
         Ok(mesh) => mesh,
-        Err(faults) => return Ok(faults),
+        Err(faults) => return Ok(Findings { faults, advice: Vec::new() }),
     };
-    let mut faults = Authenticator::new(&config.authn, &config.base, SealKeys::ephemeral()).err().unwrap_or_default();
+    let (known, mut faults) = match known_groups(&config) {
+        Ok(known) => (known, Vec::new()),
+        Err(faults) => (KnownGroups::default(), faults),
+    };
+    let advice = mesh.advice(&known);
     let engine = Engine::new(&config.query, MaskKey::random())?;
     let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::ZERO, Audit::off()).await;
     faults.extend(gateway.troubles().iter().map(|trouble| Fault::new(&trouble.file, trouble.to_string())));
-    Ok(faults)
+    Ok(Findings { faults, advice })
+}
+
+/// The groups of the users and tokens files. Where an identity provider brings others along, they are not all.
+pub fn known_groups(config: &Config) -> Result<KnownGroups, Vec<Fault>> {
+    let authenticator = Authenticator::new(&config.authn, &config.base, SealKeys::ephemeral())?;
+    Ok(KnownGroups { named: authenticator.groups(), complete: true, providers: !config.authn.oidc.is_empty() })
 }

@@ -2,14 +2,17 @@
 
 mod access;
 mod audit;
+mod change;
 mod check;
 mod demo;
 mod explain;
+mod grant;
 mod hash_password;
 mod healthcheck;
 mod mint_token;
 mod opened;
 mod rehearsal;
+mod revoke;
 mod serve;
 mod test;
 
@@ -40,6 +43,10 @@ enum Command {
     /// Check and read what the audit has on record.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Permit a group or a user to read a product: writes the policies and a test of them into its domain's folder.
+    Grant(grant::Grant),
+    /// Take back what `grant` gave.
+    Revoke(revoke::Revoke),
     /// Make a demo mesh of TPC-H data and serve it.
     Demo(demo::Demo),
     /// Read a password from standard input and print its hash for `users.toml`.
@@ -59,6 +66,8 @@ pub fn run() -> ExitCode {
         Command::Access(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Audit(command) => command.run(),
+        Command::Grant(command) => command.run(),
+        Command::Revoke(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::HashPassword(command) => command.run(),
         Command::MintToken(command) => command.run(),

@@ -19,7 +19,8 @@ pub struct Opened {
     pub authenticator: Authenticator,
 }
 
-/// Opens what a configuration names, its audit left alone (looking is no reading by a consumer), its data included; a dataset that cannot be opened is told on standard error.
+/// Opens what a configuration names, its data included; a dataset that cannot be opened is told on standard error. The
+/// audit is left alone: no consumer reads.
 pub async fn open(file: &Path) -> Result<Opened, Box<dyn Error>> {
     let config = Config::load(file)?;
     let stores = Stores::with_limits(&config.stores, &config.base, config.sources)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::gateway::{self, Gateway};
 use crate::mesh::{WatchConfig, Watcher};
-use crate::query::{Engine, MaskKey};
+use crate::query::Engine;
 use crate::seal::SealKeys;
 use crate::serve::Tls;
 use crate::serve::flight::FlightListener;
@@ -75,7 +76,7 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
     let authenticator = Authenticator::new(&config.authn, &config.base, keys.clone()).map_err(Faults)?;
     let authenticator = Arc::new(authenticator);
     let stores = Stores::with_limits(&config.stores, &config.base, config.sources)?;
-    let engine = Engine::new(&config.query, mask_key(&config)?)?;
+    let engine = Engine::new(&config.query, config.masks.load(&config.base, Utc::now())?)?;
 
     let audit = match &config.audit {
         Some(audit) => Audit::start(audit, &config.base)?,
@@ -139,21 +140,6 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
     audit.finish().await;
     tracing::info!("ended");
     Ok(())
-}
-
-/// The fewest bytes that make a key for the hmac mask.
-const MIN_MASK_KEY: usize = 16;
-
-fn mask_key(config: &Config) -> Result<MaskKey, Box<dyn Error>> {
-    let Some(reference) = &config.masks.key else {
-        tracing::warn!("`masks.key` is not set: digests of the hmac mask change with every start");
-        return Ok(MaskKey::random());
-    };
-    let secret = reference.resolve(&config.base)?;
-    if secret.expose().len() < MIN_MASK_KEY {
-        return Err(format!("`masks.key` names a key of fewer than {MIN_MASK_KEY} bytes").into());
-    }
-    Ok(MaskKey::new(secret))
 }
 
 /// Everything wrong with a mesh or its users, one fault after another.

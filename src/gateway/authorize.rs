@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::error::AnswerError;
+use super::error::{AnswerError, Purposes};
 use super::publish::{DatasetKey, Opened, Published};
 use super::question::Caller;
 use super::snapshots::Snapshots;
@@ -27,7 +27,8 @@ impl Published {
     /// What `caller` may see of a dataset; `named` is how the caller spoke of it.
     ///
     /// # Errors
-    /// [`AnswerError::NotFound`] when it may not know of it, [`AnswerError::NotGranted`] when it may only know.
+    /// [`AnswerError::NotFound`] when it may not know of it, [`AnswerError::NotGranted`] when it may only know,
+    /// [`AnswerError::PurposeNeeded`] when a purpose would open it.
     pub(super) fn grant(
         &self,
         principal: &Principal,
@@ -39,6 +40,9 @@ impl Published {
         let (product, dataset) = found.ok_or_else(not_found)?;
         match self.mesh().policies().decide(principal, purpose, &product, &dataset, Utc::now()) {
             Decision::Permit(grant) => Ok(grant),
+            Decision::PurposeNeeded(accepted) => {
+                Err(AnswerError::PurposeNeeded { what: named.to_owned(), purposes: Purposes(accepted) })
+            }
             Decision::Discoverable => Err(AnswerError::NotGranted(named.to_owned())),
             Decision::Hidden => Err(not_found()),
         }
@@ -84,6 +88,10 @@ impl Published {
                 let domain = Caller { principal: Principal::domain(key.domain().clone()), purpose: purpose.clone() };
                 let tables = self.authorize(&domain, statement, snapshots).map_err(|error| match error {
                     AnswerError::Outdated => error,
+                    // Its sources are read for the caller's purpose, so the caller has to know.
+                    AnswerError::PurposeNeeded { purposes, .. } => {
+                        AnswerError::PurposeNeeded { what: named.to_owned(), purposes }
+                    }
                     // The caller asked for `named` and need not know what it is made of.
                     other => unavailable(named, &other),
                 })?;

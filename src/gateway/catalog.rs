@@ -66,7 +66,7 @@ impl Gateway {
                 mesh.policies().decide(&caller.principal, &caller.purpose, served.product, served.dataset, now);
             let grant = match decision {
                 Decision::Permit(grant) => Some(grant),
-                Decision::Discoverable => None,
+                Decision::PurposeNeeded(_) | Decision::Discoverable => None,
                 Decision::Hidden => continue,
             };
             listings.push(Listing {

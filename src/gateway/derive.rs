@@ -10,8 +10,8 @@ use super::publish::{DatasetKey, Opened, Published, served};
 use super::question::Caller;
 use super::snapshots::Snapshots;
 use crate::principal::{Principal, Purpose};
-use crate::product::{Dataset, Origin};
-use crate::query::{Engine, Statement};
+use crate::product::{Dataset, Origin, Product};
+use crate::query::{Engine, GovernedTable, Statement};
 
 impl Published {
     /// Takes out the derived datasets that cannot be answered: those that name what does not exist or is not served,
@@ -28,7 +28,7 @@ impl Published {
                 let Some(Opened::Derived(statement)) = self.opened(&key).cloned() else { continue };
                 let outcome = match self.check_references(&key, &statement) {
                     Ok(()) if sound.contains(&key) => continue,
-                    Ok(()) => self.check_promise(engine, dataset, &key, &statement).await,
+                    Ok(()) => self.check_promise(engine, product, dataset, &key, &statement).await,
                     Err(reason) => Err(reason),
                 };
                 match outcome {
@@ -78,22 +78,54 @@ impl Published {
     async fn check_promise(
         &self,
         engine: &Engine,
+        product: &Product,
         dataset: &Dataset,
         key: &DatasetKey,
         statement: &Statement,
     ) -> Result<(), String> {
+        let tables = self.sources_of(product, key, statement)?;
+        let described = engine.describe(self.mesh().name(), statement, tables).await;
+        let described = described.map_err(|error| format!("its query does not plan: {error}"))?;
+        agree(dataset, &described.schema)
+    }
+
+    /// The tables a derived dataset reads, for the first purpose that opens them all: one of its own product's or,
+    /// if that asks for none, one that its sources ask for.
+    fn sources_of(
+        &self,
+        product: &Product,
+        key: &DatasetKey,
+        statement: &Statement,
+    ) -> Result<Vec<GovernedTable>, String> {
         let domain = key.domain();
-        let caller = Caller { principal: Principal::domain(domain.clone()), purpose: Purpose::default() };
-        let tables = self.authorize(&caller, statement, &mut Snapshots::current()).map_err(|error| match error {
+        let ask = |purpose: Purpose| {
+            let caller = Caller { principal: Principal::domain(domain.clone()), purpose };
+            self.authorize(&caller, statement, &mut Snapshots::current())
+        };
+        let own: Vec<Purpose> = product.purposes.iter().filter_map(|purpose| Purpose::parse(purpose).ok()).collect();
+        let mut outcome = ask(own.first().cloned().unwrap_or_default());
+        let others = match &outcome {
+            _ if !own.is_empty() => own.get(1..).unwrap_or_default().to_vec(),
+            Err(AnswerError::PurposeNeeded { purposes, .. }) => purposes.0.clone(),
+            _ => Vec::new(),
+        };
+        for purpose in others {
+            if outcome.is_ok() {
+                break;
+            }
+            outcome = ask(purpose);
+        }
+        outcome.map_err(|error| match error {
             AnswerError::NotFound(name) | AnswerError::NotGranted(name) => format!(
                 "its domain may not read `{name}`: the source's owner permits it with \
                  `permit (principal == Domain::\"{domain}\", action in Action::\"read\", resource in …);`"
             ),
+            AnswerError::PurposeNeeded { what, purposes } => format!(
+                "its source `{what}` asks for a purpose, {purposes}, and no purpose opens all its sources: name one \
+                 they share in `airside.purposes` of this contract"
+            ),
             other => other.to_string(),
-        })?;
-        let described = engine.describe(self.mesh().name(), statement, tables).await;
-        let described = described.map_err(|error| format!("its query does not plan: {error}"))?;
-        agree(dataset, &described.schema)
+        })
     }
 }
 

@@ -1,11 +1,28 @@
 //! Why a question has no answer, in the caller's words.
 
+use std::fmt;
+
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::authn::AuthnError;
+use crate::principal::Purpose;
 use crate::product::AddressError;
 use crate::query::QueryError;
+
+/// Purposes to choose from; shown as a caller reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purposes(pub Vec<Purpose>);
+
+impl fmt::Display for Purposes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listed: Vec<String> = self.0.iter().map(|purpose| format!("`{}`", purpose.as_str())).collect();
+        match &listed[..] {
+            [only] => write!(f, "{only}"),
+            several => write!(f, "one of {}", several.join(", ")),
+        }
+    }
+}
 
 /// Why a question has no answer. `Display` is for the caller: it names nothing that is hidden.
 #[derive(Debug, Error)]
@@ -16,6 +33,14 @@ pub enum AnswerError {
     /// The caller may know of the product, but not read it.
     #[error("you may know of `{0}`, but not read it: ask its owner")]
     NotGranted(String),
+    /// The caller could read the product for one of these purposes, and has stated none of them.
+    #[error("`{what}` asks for a purpose: state {purposes} in the header `airside-purpose`")]
+    PurposeNeeded {
+        /// The product, as the caller named it.
+        what: String,
+        /// The purposes that would open it.
+        purposes: Purposes,
+    },
     /// The product's data cannot be read at present.
     #[error("the data of `{what}` cannot be read at the moment: try again later (error id {id})")]
     Unavailable {
@@ -62,6 +87,7 @@ impl AnswerError {
         match self {
             Self::NotFound(_) => "not_found",
             Self::NotGranted(_) => "not_granted",
+            Self::PurposeNeeded { .. } => "purpose_needed",
             Self::Unavailable { .. } => "unavailable",
             Self::Revoked => "revoked",
             Self::Outdated => "outdated",
@@ -79,7 +105,11 @@ impl AnswerError {
             Self::Unavailable { id, .. } | Self::Unrecorded { id } => Some(*id),
             Self::Query(error) => Some(error.id()),
             Self::NotFound(_) | Self::NotGranted(_) | Self::Revoked | Self::Outdated | Self::Address(_) => None,
-            Self::Supposed(_) | Self::TooManyQuestions(_) | Self::TooLong | Self::TooMany => None,
+            Self::PurposeNeeded { .. }
+            | Self::Supposed(_)
+            | Self::TooManyQuestions(_)
+            | Self::TooLong
+            | Self::TooMany => None,
         }
     }
 }

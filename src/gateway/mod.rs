@@ -31,7 +31,7 @@ pub use question::{Caller, ProductQuestion, Question};
 pub use receipt::{DatasetReceipt, Receipt};
 pub use running::{Counted, Reader, Running};
 pub use snapshots::SnapshotRef;
-pub use takeover::load;
+pub use takeover::{load, load_edited};
 
 use self::publish::Published;
 use crate::audit::Audit;

@@ -112,6 +112,6 @@ fn decide(
     let reader = of_domain.as_ref().unwrap_or(principal);
     match published.mesh().policies().decide(reader, purpose, product, dataset, now) {
         Decision::Permit(grant) => Some(grant),
-        Decision::Discoverable | Decision::Hidden => None,
+        Decision::PurposeNeeded(_) | Decision::Discoverable | Decision::Hidden => None,
     }
 }

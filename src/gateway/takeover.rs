@@ -10,7 +10,7 @@ use url::Url;
 use super::Gateway;
 use super::publish::Published;
 use crate::fault::Fault;
-use crate::mesh::{Mesh, MeshConfig, Watcher};
+use crate::mesh::{FileEdit, Mesh, MeshConfig, Watcher};
 use crate::source::Stores;
 
 /// What became of a changed mesh.
@@ -95,11 +95,19 @@ impl Gateway {
 /// # Errors
 /// Every fault of every file.
 pub async fn load(config: &MeshConfig, stores: &Stores) -> Result<Mesh, Vec<Fault>> {
+    load_edited(config, stores, &[]).await
+}
+
+/// Reads a mesh as it would be with some policy files changed.
+///
+/// # Errors
+/// Every fault of every file.
+pub async fn load_edited(config: &MeshConfig, stores: &Stores, edits: &[FileEdit]) -> Result<Mesh, Vec<Fault>> {
     let open = |url: &Url| {
         let (store, _) = stores.open_prefix(url.as_str()).map_err(|error| error.to_string())?;
         Ok(store)
     };
-    Mesh::load_with(config, &open).await
+    Mesh::load_edited(config, &open, edits).await
 }
 
 impl Takeover {

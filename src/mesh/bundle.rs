@@ -1,10 +1,11 @@
 //! Files in memory, sorted into what they are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::change::FileEdit;
 use super::layout::Kind;
 use crate::fault::Fault;
 
@@ -118,6 +119,21 @@ impl Bundles {
         for (name, mut bundle) in domains {
             bundle.place = if kind == Kind::Mesh { join(place, &format!("domains/{name}")) } else { place.to_owned() };
             self.domains.entry(name).or_default().push(bundle);
+        }
+    }
+
+    /// Puts changes of policy files in that are not written yet.
+    pub fn edit(&mut self, edits: &[FileEdit]) {
+        for edit in edits {
+            for bundle in self.domains.values_mut().flatten() {
+                if edit.file.parent() != Some(Path::new(&join(&bundle.place, "policies"))) {
+                    continue;
+                }
+                bundle.policies.retain(|policy| policy.file != edit.file);
+                if let Some(text) = &edit.after {
+                    bundle.policies.push(TextFile { file: edit.file.clone(), text: text.clone() });
+                }
+            }
         }
     }
 

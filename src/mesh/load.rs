@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::bundle::{Bundles, DomainBundle, GovernanceBundle, Reading, TextFile};
+use super::change::FileEdit;
 use super::config::MeshConfig;
 use super::domain::{Domain, about};
 use super::layout::Kind;
@@ -30,7 +31,17 @@ impl Mesh {
     /// # Errors
     /// Every fault of every file.
     pub async fn load_with(config: &MeshConfig, open: OpenStore<'_>) -> Result<Self, Vec<Fault>> {
-        Loader::default().mesh(config, roots::read(config, open).await)
+        Self::load_edited(config, open, &[]).await
+    }
+
+    /// Reads a mesh as it would be with some policy files changed.
+    ///
+    /// # Errors
+    /// Every fault of every file.
+    pub async fn load_edited(config: &MeshConfig, open: OpenStore<'_>, edits: &[FileEdit]) -> Result<Self, Vec<Fault>> {
+        let mut bundles = roots::read(config, open).await;
+        bundles.edit(edits);
+        Loader::default().mesh(config, bundles)
     }
 }
 
@@ -38,12 +49,20 @@ impl Mesh {
 /// its `domain.toml`, else the folder's.
 ///
 /// The governance is a governance folder, or a root that holds one. Global policies that speak of other
-/// domains can be understood only beside these, so the contracts of other domains in the root are read too;
-/// what is wrong with them is their owners' matter.
+/// domains are taken on trust where the governance comes alone; where it lies in a root, they are held against
+/// the other domains' contracts, and what is wrong with these is their owners' matter.
 ///
 /// # Errors
 /// Every fault of the domain, and of the governance.
 pub fn load_domain(domain: &Path, governance: &Path) -> Result<Mesh, Vec<Fault>> {
+    load_domain_edited(domain, governance, &[])
+}
+
+/// Reads one domain's folder as [`load_domain`] does, as it would be with some policy files changed.
+///
+/// # Errors
+/// As [`load_domain`].
+pub fn load_domain_edited(domain: &Path, governance: &Path, edits: &[FileEdit]) -> Result<Mesh, Vec<Fault>> {
     let reading = folder::read(domain, Kind::Domain);
     let name = domain_name(domain, &reading);
     let kind = if governance.join("governance").is_dir() { Kind::Mesh } else { Kind::Governance };
@@ -54,6 +73,7 @@ pub fn load_domain(domain: &Path, governance: &Path) -> Result<Mesh, Vec<Fault>>
     bundles.faults.retain(|fault| !fault.file.starts_with(&neighbours));
     bundles.domains.retain(|name, bundles| Loader::as_neighbour(name, bundles));
     bundles.add(Kind::Domain, &domain.to_string_lossy(), Some(&name), reading);
+    bundles.edit(edits);
     Loader { judged: Some(name), ..Loader::default() }.mesh(&MeshConfig::default(), bundles)
 }
 
@@ -269,7 +289,8 @@ impl Loader {
         let attributes = directory?.attribute_types();
         let (global, ceilings) = (sources(governance.policies.clone()), sources(governance.ceilings.clone()));
         let input = PolicyInput { governance: &global, ceilings: &ceilings, domains, attributes: &attributes };
-        match Policies::load(input) {
+        let load = if self.judged.is_some() { Policies::load_alone } else { Policies::load };
+        match load(input) {
             Ok(policies) => Some(policies),
             Err(mut faults) => {
                 if !self.incomplete.is_empty() {

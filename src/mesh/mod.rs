@@ -9,7 +9,9 @@
 //! an object store alike, so all rules are about texts and one digest names what was read. A [`Mesh`] is
 //! immutable; [`Watcher`] says when another should be loaded.
 
+mod advice;
 mod bundle;
+mod change;
 mod config;
 mod domain;
 mod folder;
@@ -31,9 +33,11 @@ use crate::authn::Directory;
 use crate::policy::Policies;
 use crate::product::Name;
 
+pub use advice::KnownGroups;
+pub use change::{Asked, Change, ChangeError, FileEdit, Outcome};
 pub use config::{DomainConfig, MeshConfig};
 pub use domain::Domain;
-pub use load::load_domain;
+pub use load::{load_domain, load_domain_edited};
 pub use policy_test::{Denial, Expectation, PolicyTest, TestPrincipal};
 pub use resolve::Served;
 pub use store::OpenStore;

@@ -119,6 +119,9 @@ fn one_domain_is_read_alone_under_a_governance() {
         .write("governance/global.cedar", "forbid (principal, action, resource in Product::\"hr.staff\");");
     let alone = load_domain(&place.path().join("domains/sales"), place.path());
     assert_eq!(alone.err(), None);
+    // With the governance alone, what is said of others is taken on trust.
+    let alone = load_domain(&place.path().join("domains/sales"), &place.path().join("governance"));
+    assert_eq!(alone.err(), None);
 }
 
 #[test]
@@ -286,6 +289,49 @@ fn addresses_resolve_to_one_identity() {
             "prices_v1 1.0.0",
         ]
     );
+}
+
+#[test]
+fn standards_ask_for_names_quality_and_masks() {
+    let place = Place::new();
+    let text = contract("orders", "1.0.0", "active", &["orders"], false);
+    let text = text.replace(
+        "required: true}",
+        "required: true, classification: restricted, quality: [{metric: nullValues, mustBe: 0}]}",
+    );
+    place.write("domains/sales/products/orders.odcs.yaml", &text);
+    for (standards, reason) in [
+        ("product_names = \"[a-z]+s\"\ncolumn_names = \"[a-z]+\"", None),
+        ("product_names = \"order\"", Some("the product `orders` is not named as the mesh's standards ask for")),
+        ("dataset_names = \"dim_.*\"", Some("the dataset `orders` is not named as")),
+        ("column_names = \"..._.*|x\"", Some("the column `id` is not named as")),
+        ("quality_rules = 1\nquality_kinds = [\"nullValues\"]", None),
+        ("quality_rules = 2", Some("dataset `orders` has 1 rules of quality, and the mesh's standards ask for 2")),
+        ("quality_kinds = [\"rowCount\"]", Some("dataset `orders` has no rule of quality `rowCount`")),
+        ("masked = [\"confidential\"]", None),
+        ("masked = [\"restricted\"]", Some("column `id` of `orders` is restricted and has no default mask")),
+    ] {
+        place.write("governance/standards.toml", standards);
+        let faults = place.faults();
+        assert_eq!(faults.len(), usize::from(reason.is_some()), "{standards}: {faults:?}");
+        if let Some(reason) = reason {
+            assert!(faults[0].contains(reason), "{faults:?}");
+        }
+    }
+    for (standards, reason) in [
+        ("column_names = \"(\"", "`column_names` is no regular expression"),
+        ("quality_rules = -1", "`quality_rules` must be a number, 0 or more"),
+        ("quality_rules = \"2\"", "`quality_rules` must be a number, 0 or more"),
+        ("quality_kinds = [\"rowcount\"]", "`rowcount` is no kind of quality rule"),
+        (
+            "classifications = [\"restricted\"]\nmasked = [\"secret\"]",
+            "`masked` names `secret`, which is no classification",
+        ),
+        ("masks = [\"restricted\"]", "`masks` is not a key of this file"),
+    ] {
+        place.write("governance/standards.toml", standards);
+        assert!(place.faults().iter().any(|fault| fault.contains(reason)), "{standards}: {:?}", place.faults());
+    }
 }
 
 #[test]

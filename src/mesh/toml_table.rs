@@ -50,6 +50,27 @@ impl<'a> TomlTable<'a> {
         }
     }
 
+    /// A text with its line.
+    pub fn text_at(&mut self, key: &str) -> Option<(String, u32)> {
+        let text = self.text(key)?;
+        let line = self.table.get(key).map(|value| self.line(value.span()))?;
+        Some((text, line))
+    }
+
+    /// A whole number that is not negative.
+    pub fn number(&mut self, key: &str) -> Option<usize> {
+        let value = self.table.get(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => usize::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            let fault = self.fault(value.span(), format!("`{key}` must be a number, 0 or more"));
+            self.faults.push(fault);
+        }
+        number
+    }
+
     /// A list of texts with the line of each; empty when the key is absent.
     pub fn texts(&mut self, key: &str) -> Vec<(String, u32)> {
         let Some(value) = self.table.get(key) else { return Vec::new() };

@@ -26,6 +26,8 @@ use crate::product::{Dataset, Name, Product, Version};
 pub enum Decision {
     /// It may be read as far as the grant goes.
     Permit(Grant),
+    /// The product asks for a purpose, and it would be read as far as a grant goes if one of these were stated.
+    PurposeNeeded(Vec<Purpose>),
     /// The principal may know that it exists, but not read it.
     Discoverable,
     /// For this principal it does not exist.
@@ -71,7 +73,20 @@ impl Policies {
     /// # Errors
     /// Every fault of every policy; then nothing is loaded.
     pub fn load(input: PolicyInput<'_>) -> Result<Self, Vec<Fault>> {
-        let Loaded { version, domains, bounded } = load(&input)?;
+        Self::load_part(input, false)
+    }
+
+    /// Reads and checks the policies of a part of a mesh: shared policies may speak of domains that are not in it.
+    /// What they say of these is of no concern here.
+    ///
+    /// # Errors
+    /// Every fault of every policy.
+    pub fn load_alone(input: PolicyInput<'_>) -> Result<Self, Vec<Fault>> {
+        Self::load_part(input, true)
+    }
+
+    fn load_part(input: PolicyInput<'_>, alone: bool) -> Result<Self, Vec<Fault>> {
+        let Loaded { version, domains, bounded } = load(&input, alone)?;
         let cedar = Cedar::new(input.attributes.clone(), bounded)
             .map_err(|error| vec![Fault::new("", format!("the policies cannot be made ready: {error}"))])?;
         Ok(Self {
@@ -156,7 +171,21 @@ impl Policies {
     ) -> Result<Answer, PolicyError> {
         let About { set, slices, entities } = self.about(product, dataset)?;
         let valid_until = valid_until(set, slices, principal, now);
-        let decision = Asking::new(&self.cedar, set, slices, entities, principal, purpose, now)?.decide(valid_until);
+        let decide = |purpose: &Purpose| {
+            let asking = Asking::new(&self.cedar, set, slices, entities, principal, purpose, now)?;
+            Ok::<_, PolicyError>(asking.decide(valid_until))
+        };
+        let mut decision = decide(purpose)?;
+        // Who may not know of the product is not told that it asks for a purpose.
+        if !product.accepts(purpose.as_str()) && !matches!(decision, Decision::Hidden) {
+            let mut helpful = Vec::new();
+            for accepted in product.purposes.iter().filter_map(|purpose| Purpose::parse(purpose).ok()) {
+                if matches!(decide(&accepted)?, Decision::Permit(_)) {
+                    helpful.push(accepted);
+                }
+            }
+            decision = if helpful.is_empty() { Decision::Discoverable } else { Decision::PurposeNeeded(helpful) };
+        }
         Ok(Answer { decision, asked_at: now, valid_until })
     }
 
@@ -199,7 +228,7 @@ impl Answer {
                 Decision::Permit(grant) => {
                     Arc::ptr_eq(grant.product(), product) && Arc::ptr_eq(grant.dataset(), dataset)
                 }
-                Decision::Discoverable | Decision::Hidden => true,
+                Decision::PurposeNeeded(_) | Decision::Discoverable | Decision::Hidden => true,
             }
     }
 }

@@ -11,9 +11,11 @@ use cedar_policy::{
 };
 use sha2::{Digest, Sha256};
 
+use super::advice::Fact;
 use super::dataset::{DatasetEntities, Slice};
 use super::error::PolicyError;
 use super::explain::PolicyPlace;
+use super::foreign;
 use super::mentions::Mentions;
 use super::schema::{DomainShape, schema_text};
 use super::scope::Scope;
@@ -68,6 +70,8 @@ pub(super) struct DomainSet {
     pub(super) rules: HashMap<String, Rule>,
     pub(super) versions: HashMap<(Name, Version, Name), DatasetEntities>,
     pub(super) slices: HashMap<Name, DatasetSlices>,
+    /// What advice needs to know of each policy, by its id.
+    pub(super) facts: HashMap<String, Fact>,
 }
 
 /// The policies that can touch a dataset, by action.
@@ -99,26 +103,35 @@ struct Checked {
 const STACK: usize = 64 << 20;
 
 /// Reads and checks everything, on a stack that holds the deepest policy accepted.
-pub(super) fn load(input: &PolicyInput<'_>) -> Result<Loaded, Vec<Fault>> {
-    stacker::grow(STACK, || load_here(input))
+///
+/// With `alone`, the mesh is a part of a larger one: what shared policies say of domains that are not there is
+/// taken on trust.
+pub(super) fn load(input: &PolicyInput<'_>, alone: bool) -> Result<Loaded, Vec<Fault>> {
+    stacker::grow(STACK, || load_here(input, alone))
 }
 
-fn load_here(input: &PolicyInput<'_>) -> Result<Loaded, Vec<Fault>> {
+fn load_here(input: &PolicyInput<'_>, alone: bool) -> Result<Loaded, Vec<Fault>> {
     let mut faults = Vec::new();
-    let shapes: BTreeMap<Name, DomainShape> =
+    let mut shapes: BTreeMap<Name, DomainShape> =
         input.domains.iter().map(|(name, domain)| (name.clone(), DomainShape::of(&domain.products))).collect();
 
     let mut read = |sources: &[PolicySource], origin: &Origin| -> Vec<Statement> {
         sources.iter().flat_map(|source| statement::read(source, origin, &mut faults)).collect()
     };
-    let governance = read(input.governance, &Origin::Governance);
-    let ceilings = read(input.ceilings, &Origin::Ceiling);
+    let mut governance = read(input.governance, &Origin::Governance);
+    let mut ceilings = read(input.ceilings, &Origin::Ceiling);
     let domains: BTreeMap<&Name, Vec<Statement>> = input
         .domains
         .iter()
         .map(|(name, domain)| (name, read(&domain.policies, &Origin::Domain(name.clone()))))
         .collect();
 
+    if alone {
+        for shared in [&mut governance, &mut ceilings] {
+            shared.retain(|statement| !foreign::is_of_others(statement, input.domains));
+            shared.iter().for_each(|statement| foreign::take_on_trust(statement, input.domains, &mut shapes));
+        }
+    }
     let shared = || governance.iter().chain(&ceilings);
     statement::check_ids(shared(), &mut faults);
     for statements in domains.values() {
@@ -286,6 +299,7 @@ fn domain_set<'a>(
             }
         }
     }
+    let facts = statements.clone().map(|c| (c.statement.id.clone(), Fact::of(&c.statement, &c.findings))).collect();
     let rules = statements
         .map(|checked| {
             let rule = Rule {
@@ -299,7 +313,7 @@ fn domain_set<'a>(
             (checked.statement.id.clone(), rule)
         })
         .collect();
-    Ok(DomainSet { schema, rules, versions, slices })
+    Ok(DomainSet { schema, rules, versions, slices, facts })
 }
 
 /// Adds a policy, unless its id is taken: that has been reported already.
@@ -401,7 +415,7 @@ fn version(input: &PolicyInput<'_>, shapes: &BTreeMap<Name, DomainShape>) -> Str
             add(&format!("{}@{}", product.id, product.version));
             add(&product.classification);
             add(&product.owner);
-            add(&format!("{:?}", product.tags));
+            add(&format!("{:?} {:?}", product.tags, product.purposes));
             for dataset in &product.datasets {
                 add(dataset.name.as_str());
                 for column in &dataset.columns {

@@ -8,12 +8,15 @@
 //!
 //! Cedar lives behind this module only: its partial evaluator is experimental, and pinned.
 
+mod advice;
 mod asking;
+mod authoring;
 mod columns;
 mod dataset;
 mod decide;
 mod error;
 mod explain;
+mod foreign;
 mod grant;
 mod literals;
 mod load;
@@ -26,6 +29,8 @@ mod source_check;
 mod statement;
 mod vocabulary;
 
+pub use advice::GroupsAbove;
+pub use authoring::{AuthoringError, Block, GrantRequest, Grantee, PolicyFile, Target, Written, write as write_grant};
 pub use decide::{Decision, Policies};
 pub use explain::{ActionReasons, Author, ColumnReasons, Explanation, PolicyPlace, Reasons, RowReasons};
 pub use grant::{Grant, GrantedColumn};

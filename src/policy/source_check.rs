@@ -30,6 +30,8 @@ pub(super) const MAX_FILTER: usize = 512;
 pub(super) struct Findings {
     /// The literals `context.now` is compared with.
     pub(super) moments: BTreeSet<i64>,
+    /// Whether its condition looks at the row.
+    pub(super) filters_rows: bool,
     /// Whether it looks at columns one by one (by name).
     pub(super) names_columns: bool,
 }
@@ -54,6 +56,7 @@ pub(super) fn check(
         size = size.saturating_add(check.condition(condition));
     }
     check.form(scope, size);
+    check.findings.filters_rows = check.row_mentioned;
     if check.faults.is_empty() { Ok(check.findings) } else { Err(check.faults) }
 }
 

@@ -89,6 +89,11 @@ impl Statement {
         self.source.text.get(self.start..self.start + self.length).unwrap_or_default()
     }
 
+    /// Where its text stands in its file.
+    pub(super) fn range(&self) -> std::ops::Range<usize> {
+        self.start..self.start + self.length
+    }
+
     /// The file it stands in.
     pub(super) fn file(&self) -> &Path {
         &self.source.file
@@ -277,7 +282,7 @@ fn line_of(text: &str, offset: usize) -> u32 {
 
 /// What would strain the parser's stack, and where: brackets in brackets, or a chain of operators, which is
 /// a tree just as deep. Strings and comments do not count.
-fn too_complex(text: &str) -> Option<(usize, String)> {
+pub(super) fn too_complex(text: &str) -> Option<(usize, String)> {
     let (mut depth, mut operators, mut dots) = (0_usize, 0_usize, 0_usize);
     let bytes = text.as_bytes();
     let mut at = 0;

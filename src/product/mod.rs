@@ -5,10 +5,12 @@ mod mask;
 mod model;
 mod name;
 pub mod odcs;
+mod purpose;
 mod version;
 
 pub use address::{Address, AddressError, ProductId};
 pub use mask::{Mask, UnknownMask};
-pub use model::{Column, Dataset, ForeignKey, Location, Origin, Product, Promise, Status};
+pub use model::{Column, Dataset, ForeignKey, Location, Origin, Product, Promise, QualityRule, Role, Status};
 pub use name::{MAX_NAME_LENGTH, Name, NameError, version_suffix};
+pub use purpose::{MAX_PURPOSE, is_purpose};
 pub use version::{Version, VersionError, VersionRequirement};

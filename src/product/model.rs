@@ -35,6 +35,10 @@ pub struct Product {
     pub tags: BTreeSet<String>,
     /// Who answers for it: the contract's team, or the domain's owner.
     pub owner: String,
+    /// The purposes one of which a consumer must state; none when it need not.
+    pub purposes: BTreeSet<String>,
+    /// Whom the contract describes as its consumers. They grant nothing.
+    pub roles: Vec<Role>,
     /// Its tables, at least one, in the contract's order.
     pub datasets: Vec<Arc<Dataset>>,
     /// Promises of the contract's `slaProperties`, as written.
@@ -43,6 +47,26 @@ pub struct Product {
     pub support: Vec<(String, Option<String>)>,
     /// The contract's file, for faults and logs only: consumers never learn it.
     pub file: PathBuf,
+}
+
+/// A kind of consumer as the contract describes it (ODCS `roles`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its name: in a mesh, that of a group.
+    pub name: String,
+    /// Whether the contract says that it reads; a role that says nothing of its access is meant to.
+    pub reads: bool,
+    /// Where it stands in the contract.
+    pub line: u32,
+}
+
+/// A check of quality that the contract promises, on a dataset or one of its columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QualityRule {
+    /// The metric of the standard's library (`rowCount`, `nullValues`, …), else `sql`, `custom` or `text`.
+    pub kind: String,
+    /// The column it is about; none for the dataset as a whole.
+    pub column: Option<String>,
 }
 
 /// Where a contract version stands (ODCS `status`).
@@ -84,6 +108,8 @@ pub struct Dataset {
     pub primary_key: Vec<String>,
     /// References to other datasets.
     pub foreign_keys: Vec<ForeignKey>,
+    /// The checks of quality the contract promises.
+    pub quality: Vec<QualityRule>,
     /// Where its rows come from.
     pub origin: Origin,
 }
@@ -152,6 +178,11 @@ impl Product {
     /// The dataset of this name.
     pub fn dataset(&self, name: &str) -> Option<&Arc<Dataset>> {
         self.datasets.iter().find(|dataset| dataset.name.as_str() == name)
+    }
+
+    /// Whether the product may be read for this purpose: it asks for none, or for this one among others.
+    pub fn accepts(&self, purpose: &str) -> bool {
+        self.purposes.is_empty() || self.purposes.contains(purpose)
     }
 
     /// Whether consumers can be answered from this version.

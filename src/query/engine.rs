@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::planning::Planner;
 use super::session::Sessions;
-use super::{Description, GovernedPlan, GovernedTable, MaskKey, QueryError, QueryErrorKind, RecordStream, Statement};
+use super::{Description, GovernedPlan, GovernedTable, MaskKeys, QueryError, QueryErrorKind, RecordStream, Statement};
 
 /// What queries may use, all of them together where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -89,11 +89,11 @@ pub struct Engine {
 const STACK: usize = 8 << 20;
 
 impl Engine {
-    /// Starts an engine; `key` is that of the `hmac` mask.
+    /// Starts an engine; `keys` are those of the `hmac` mask, or the one.
     ///
     /// # Errors
     /// When threads or spill space cannot be had.
-    pub fn new(config: &EngineConfig, key: MaskKey) -> Result<Self, EngineError> {
+    pub fn new(config: &EngineConfig, keys: impl Into<MaskKeys>) -> Result<Self, EngineError> {
         let planning_threads = config.planning_threads.max(1);
         let runtime = Builder::new_multi_thread()
             .worker_threads(config.threads.max(1))
@@ -113,7 +113,7 @@ impl Engine {
             .build()
             .map_err(|error| EngineError::Resources(Box::new(error)))?;
         Ok(Self {
-            sessions: Arc::new(Sessions::new(config, key, &shared)),
+            sessions: Arc::new(Sessions::new(config, keys.into(), &shared)),
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
             planning: Arc::new(Semaphore::new(planning_threads)),

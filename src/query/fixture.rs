@@ -186,6 +186,7 @@ fn product(table: &str, columns: &[Column], origin: Origin) -> (Arc<Product>, Ar
         columns: columns.to_vec(),
         primary_key: Vec::new(),
         foreign_keys: Vec::new(),
+        quality: Vec::new(),
         origin,
     });
     let product = Product {
@@ -198,6 +199,8 @@ fn product(table: &str, columns: &[Column], origin: Origin) -> (Arc<Product>, Ar
         classification: "internal".into(),
         tags: BTreeSet::new(),
         owner: "owner".into(),
+        purposes: BTreeSet::new(),
+        roles: Vec::new(),
         datasets: vec![Arc::clone(&dataset)],
         promises: Vec::new(),
         support: Vec::new(),

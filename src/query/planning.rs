@@ -19,7 +19,7 @@ use super::interrupt::{Interrupt, interruptible};
 use super::reads::Reads;
 use super::session::Sessions;
 use super::wire::{wire_schema, wire_type};
-use super::{GovernedTable, QueryError, Statement};
+use super::{GovernedTable, MaskKey, QueryError, Statement};
 
 /// What a statement answers and asks for, without its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Planner {
         deadline: Instant,
     ) -> Result<Self, QueryError> {
         let interrupt = Arc::new(Interrupt::default());
-        let state = sessions.open(mesh, &statement, tables, &interrupt)?;
+        let state = sessions.open(mesh, &statement, tables, &sessions.mask_key(), &interrupt)?;
         Ok(Self { state, interrupt, statement, deadline })
     }
 
@@ -200,6 +200,8 @@ pub(super) struct DerivedPlanner {
     mesh: Arc<str>,
     statement: Arc<Statement>,
     tables: Vec<GovernedTable>,
+    /// The outer statement's.
+    key: MaskKey,
 }
 
 impl DerivedPlanner {
@@ -208,8 +210,9 @@ impl DerivedPlanner {
         mesh: Arc<str>,
         statement: Arc<Statement>,
         tables: Vec<GovernedTable>,
+        key: MaskKey,
     ) -> Self {
-        Self { sessions, mesh, statement, tables }
+        Self { sessions, mesh, statement, tables, key }
     }
 
     /// Its plan, to stop when the outer one is to. The time it takes is the outer statement's.
@@ -217,7 +220,7 @@ impl DerivedPlanner {
         if self.statement.parameters() > 0 {
             return Err(DataFusionError::Internal("a derived dataset has parameters".into()));
         }
-        let state = self.sessions.open(&self.mesh, &self.statement, &self.tables, interrupt)?;
+        let state = self.sessions.open(&self.mesh, &self.statement, &self.tables, &self.key, interrupt)?;
         let logical = state.statement_to_plan(self.statement.to_parsed()).await?;
         let analysed = state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {})?;
         let optimised = state.optimizer().optimize(analysed, &state, |_, _| {})?;

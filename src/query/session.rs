@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::Utc;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider, TableProvider,
@@ -23,10 +24,10 @@ use object_store::ObjectStore;
 use url::Url;
 
 use super::functions::{BoundConcatenation, Functions};
-use super::governed_scan::{GovernedProvider, MaskKey, Origin};
+use super::governed_scan::{GovernedProvider, Origin};
 use super::interrupt::Interrupt;
 use super::planning::DerivedPlanner;
-use super::{EngineConfig, GovernedTable, QueryError, Rows, Statement};
+use super::{EngineConfig, GovernedTable, MaskKey, MaskKeys, QueryError, Rows, Statement};
 
 /// What the sessions of an engine have in common.
 pub(super) struct Sessions {
@@ -34,26 +35,32 @@ pub(super) struct Sessions {
     memory_pool: Arc<dyn MemoryPool>,
     disk_manager: Arc<DiskManager>,
     cache_manager: Arc<CacheManager>,
-    key: MaskKey,
+    keys: MaskKeys,
 }
 
 impl Sessions {
-    pub(super) fn new(config: &EngineConfig, key: MaskKey, shared: &RuntimeEnv) -> Self {
+    pub(super) fn new(config: &EngineConfig, keys: MaskKeys, shared: &RuntimeEnv) -> Self {
         Self {
             config: session_config(config),
             memory_pool: Arc::clone(&shared.memory_pool),
             disk_manager: Arc::clone(&shared.disk_manager),
             cache_manager: Arc::clone(&shared.cache_manager),
-            key,
+            keys,
         }
     }
 
-    /// A session of the mesh of this name that knows `tables`; `statement` may name no other.
+    /// The key that masks now. A statement takes it once, for all it reads.
+    pub(super) fn mask_key(&self) -> MaskKey {
+        self.keys.at(Utc::now())
+    }
+
+    /// A session of the mesh of this name that knows `tables`, masked under `key`; `statement` may name no other.
     pub(super) fn open(
         self: &Arc<Self>,
         mesh: &str,
         statement: &Statement,
         tables: &[GovernedTable],
+        key: &MaskKey,
         interrupt: &Arc<Interrupt>,
     ) -> Result<SessionState, QueryError> {
         check_names(mesh, statement, tables)?;
@@ -70,7 +77,7 @@ impl Sessions {
                 self.config.clone().with_default_catalog_and_schema(mesh, "").with_extension(Arc::clone(interrupt)),
             )
             .with_runtime_env(Arc::new(runtime))
-            .with_catalog_list(self.catalogs(mesh, tables).map_err(|error| QueryError::internal(&error))?)
+            .with_catalog_list(self.catalogs(mesh, tables, key).map_err(|error| QueryError::internal(&error))?)
             .with_scalar_functions(functions.scalar.clone())
             .with_aggregate_functions(functions.aggregate.clone())
             .with_window_functions(functions.window.clone())
@@ -83,6 +90,7 @@ impl Sessions {
         self: &Arc<Self>,
         mesh: &str,
         tables: &[GovernedTable],
+        key: &MaskKey,
     ) -> DataFusionResult<Arc<dyn CatalogProviderList>> {
         let catalog = MemoryCatalogProvider::new();
         for table in tables {
@@ -95,7 +103,7 @@ impl Sessions {
                 }
             };
             if !schema.table_exist(&table.table) {
-                schema.register_table(table.table.clone(), self.provider(mesh, table))?;
+                schema.register_table(table.table.clone(), self.provider(mesh, table, key))?;
             }
         }
         let list = MemoryCatalogProviderList::new();
@@ -103,7 +111,7 @@ impl Sessions {
         Ok(Arc::new(list))
     }
 
-    fn provider(self: &Arc<Self>, mesh: &str, table: &GovernedTable) -> Arc<dyn TableProvider> {
+    fn provider(self: &Arc<Self>, mesh: &str, table: &GovernedTable, key: &MaskKey) -> Arc<dyn TableProvider> {
         if let Some(plain) = table.plain() {
             return Arc::clone(plain);
         }
@@ -115,9 +123,10 @@ impl Sessions {
                 mesh.into(),
                 Arc::clone(statement),
                 tables.clone(),
+                key.clone(),
             )),
         };
-        Arc::new(GovernedProvider::new(name, table.grant.clone(), origin, self.key.clone()))
+        Arc::new(GovernedProvider::new(name, table.grant.clone(), origin, key.clone()))
     }
 }
 

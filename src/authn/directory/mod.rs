@@ -90,6 +90,33 @@ impl Directory {
         groups
     }
 
+    /// For each group this file names, every group it lies within.
+    pub fn groups_above(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let above = |group: &String| {
+            let mut groups = BTreeSet::from([group.clone()]);
+            self.groups.close(&mut groups);
+            groups.remove(group);
+            groups
+        };
+        self.known_groups().iter().map(|group| (group.clone(), above(group))).collect()
+    }
+
+    /// Whether tokens may bring groups along that this file does not name.
+    pub fn takes_unlisted_groups(&self) -> bool {
+        self.groups.claim.is_some() && self.groups.unmapped == groups::Unmapped::Named
+    }
+
+    /// The claim that an attribute is made of; none for one that entitlements alone give.
+    pub fn claim_of(&self, attribute: &str) -> Option<&str> {
+        self.attributes.get(attribute)?.claim.as_deref()
+    }
+
+    /// Somebody who is entitled to an attribute, whatever claims say.
+    pub fn entitled_to(&self, attribute: &str) -> Option<&str> {
+        let has = |entitlement: &Entitlement| entitlement.attributes.contains_key(attribute);
+        self.entitlements.iter().find(|(_, entitlement)| has(entitlement)).map(|(name, _)| name.as_str())
+    }
+
     /// Every group this file names. There may be others: those that users and tokens bring along.
     pub fn known_groups(&self) -> BTreeSet<String> {
         let entitled = self.entitlements.values().flat_map(|entitlement| &entitlement.groups);

@@ -76,6 +76,7 @@ impl Mesh {
                 let decision = self.policies.decide(principal, &purpose, product, dataset, Utc::now());
                 match decision {
                     Decision::Hidden => {}
+                    Decision::PurposeNeeded(_) => writeln!(text, "{} for a purpose", product.id).unwrap(),
                     Decision::Discoverable => writeln!(text, "{} listed only", product.id).unwrap(),
                     Decision::Permit(grant) => writeln!(text, "{}{}", product.id, withheld(&grant)).unwrap(),
                 }

@@ -233,6 +233,10 @@ fn why(explanation: &Explanation) -> String {
     match (decision, &reasons.rows) {
         (Decision::Permit(grant), _) if grant.is_unrestricted() => "every row and column, raw".to_owned(),
         (Decision::Permit(_), _) => "permitted as far as the rows and columns below".to_owned(),
+        (Decision::PurposeNeeded(purposes), _) => {
+            let listed: Vec<String> = purposes.iter().map(|purpose| format!("`{}`", purpose.as_str())).collect();
+            format!("the product asks for a purpose: {} would open it", listed.join(" or "))
+        }
         (_, None) => denied("discover", &reasons.discover.forbids, &reasons.discover.withheld, reasons.discover.failed),
         (Decision::Hidden, Some(_)) => "the decision failed, which denies".to_owned(),
         (_, Some(rows)) if rows.failed || reasons.columns.is_empty() => {

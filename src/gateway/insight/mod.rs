@@ -93,6 +93,7 @@ impl Supposed {
 pub(super) fn word(decision: &Decision) -> &'static str {
     match decision {
         Decision::Permit(_) => "permitted",
+        Decision::PurposeNeeded(_) => "purpose",
         Decision::Discoverable => "unreadable",
         Decision::Hidden => "hidden",
     }

@@ -12,15 +12,15 @@ use crate::policy::{Decision, DomainPolicies, Grant, Policies, PolicyInput, Poli
 use crate::principal::{Attribute, AttributeType, Identity, Principal, Purpose};
 use crate::product::{Column, Dataset, Location, Mask, Name, Origin, Product, ProductId, Status, Version};
 
-pub(super) fn name(text: &str) -> Name {
+pub(in crate::policy) fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-pub(super) fn at(text: &str) -> DateTime<Utc> {
+pub(in crate::policy) fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-pub(super) fn column(name: &str, data_type: DataType, nullable: bool) -> Column {
+pub(in crate::policy) fn column(name: &str, data_type: DataType, nullable: bool) -> Column {
     Column {
         name: name.to_owned(),
         physical_name: name.to_owned(),
@@ -34,20 +34,21 @@ pub(super) fn column(name: &str, data_type: DataType, nullable: bool) -> Column 
     }
 }
 
-pub(super) fn tagged(mut column: Column, classification: &str, tags: &[&str], mask: Option<Mask>) -> Column {
+pub(in crate::policy) fn tagged(mut column: Column, classification: &str, tags: &[&str], mask: Option<Mask>) -> Column {
     column.classification = classification.to_owned();
     column.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
     column.mask_default = mask;
     column
 }
 
-pub(super) fn product(domain: &str, product: &str, version: &str, columns: Vec<Column>) -> Arc<Product> {
+pub(in crate::policy) fn product(domain: &str, product: &str, version: &str, columns: Vec<Column>) -> Arc<Product> {
     let dataset = Dataset {
         name: name(product),
         description: None,
         columns,
         primary_key: Vec::new(),
         foreign_keys: Vec::new(),
+        quality: Vec::new(),
         origin: Origin::Files(Location { url: "x".to_owned(), server: "local".to_owned() }),
     };
     Arc::new(Product {
@@ -60,6 +61,8 @@ pub(super) fn product(domain: &str, product: &str, version: &str, columns: Vec<C
         classification: "internal".to_owned(),
         tags: BTreeSet::new(),
         owner: "someone".to_owned(),
+        purposes: BTreeSet::new(),
+        roles: Vec::new(),
         datasets: vec![Arc::new(dataset)],
         promises: Vec::new(),
         support: Vec::new(),
@@ -68,7 +71,7 @@ pub(super) fn product(domain: &str, product: &str, version: &str, columns: Vec<C
 }
 
 /// `sales.orders`, one column of every kind policies can filter by, and two they cannot.
-pub(super) fn orders() -> Arc<Product> {
+pub(in crate::policy) fn orders() -> Arc<Product> {
     product(
         "sales",
         "orders",
@@ -94,21 +97,21 @@ pub(super) fn orders() -> Arc<Product> {
     )
 }
 
-pub(super) fn clv() -> Arc<Product> {
+pub(in crate::policy) fn clv() -> Arc<Product> {
     product("marketing", "clv", "1.0.0", vec![column("customer", DataType::Utf8, false)])
 }
 
 #[derive(Default)]
-pub(super) struct Mesh {
-    pub(super) governance: Vec<PolicySource>,
-    pub(super) ceilings: Vec<PolicySource>,
-    pub(super) domains: BTreeMap<Name, DomainPolicies>,
+pub(in crate::policy) struct Mesh {
+    pub(in crate::policy) governance: Vec<PolicySource>,
+    pub(in crate::policy) ceilings: Vec<PolicySource>,
+    pub(in crate::policy) domains: BTreeMap<Name, DomainPolicies>,
     attributes: BTreeMap<String, AttributeType>,
 }
 
 impl Mesh {
     /// The domains `sales` (with these policies) and `marketing`.
-    pub(super) fn new(sales: &str) -> Self {
+    pub(in crate::policy) fn new(sales: &str) -> Self {
         let domain = |product, file: &str, text: &str| DomainPolicies {
             policies: vec![source(file, text)],
             products: vec![product],
@@ -130,31 +133,39 @@ impl Mesh {
         }
     }
 
-    pub(super) fn governance(mut self, text: &str) -> Self {
+    pub(in crate::policy) fn governance(mut self, text: &str) -> Self {
         self.governance.push(source("global.cedar", text));
         self
     }
 
-    pub(super) fn ceilings(mut self, text: &str) -> Self {
+    pub(in crate::policy) fn ceilings(mut self, text: &str) -> Self {
         self.ceilings.push(source("bounds.cedar", text));
         self
     }
 
-    pub(super) fn version(mut self, product: Arc<Product>) -> Self {
+    pub(in crate::policy) fn version(mut self, product: Arc<Product>) -> Self {
         self.domains.get_mut(product.id.domain.as_str()).unwrap().products.push(product);
         self
     }
 
-    pub(super) fn try_load(&self) -> Result<Policies, Vec<Fault>> {
-        Policies::load(PolicyInput {
+    pub(in crate::policy) fn try_load(&self) -> Result<Policies, Vec<Fault>> {
+        Policies::load(self.input())
+    }
+
+    pub(in crate::policy) fn load_alone(&self) -> Result<Policies, Vec<Fault>> {
+        Policies::load_alone(self.input())
+    }
+
+    fn input(&self) -> PolicyInput<'_> {
+        PolicyInput {
             governance: &self.governance,
             ceilings: &self.ceilings,
             domains: &self.domains,
             attributes: &self.attributes,
-        })
+        }
     }
 
-    pub(super) fn load(&self) -> Loaded<'_> {
+    pub(in crate::policy) fn load(&self) -> Loaded<'_> {
         match self.try_load() {
             Ok(policies) => Loaded { policies, mesh: self },
             Err(faults) => panic!("{}", listed(&faults)),
@@ -162,7 +173,7 @@ impl Mesh {
     }
 
     /// The faults, one a line.
-    pub(super) fn faults(&self) -> String {
+    pub(in crate::policy) fn faults(&self) -> String {
         match self.try_load() {
             Ok(_) => panic!("the policies were accepted"),
             Err(faults) => listed(&faults),
@@ -170,25 +181,25 @@ impl Mesh {
     }
 }
 
-pub(super) struct Loaded<'a> {
-    pub(super) policies: Policies,
+pub(in crate::policy) struct Loaded<'a> {
+    pub(in crate::policy) policies: Policies,
     mesh: &'a Mesh,
 }
 
-pub(super) const NOW: &str = "2026-11-22T12:00:00Z";
+pub(in crate::policy) const NOW: &str = "2026-11-22T12:00:00Z";
 
 impl Loaded<'_> {
-    pub(super) fn ask(&self, principal: &Principal, purpose: &str, now: &str) -> Decision {
+    pub(in crate::policy) fn ask(&self, principal: &Principal, purpose: &str, now: &str) -> Decision {
         let product = &self.mesh.domains["sales"].products[0];
         let purpose = Purpose::parse(purpose).unwrap();
         self.policies.decide(principal, &purpose, product, &product.datasets[0], at(now))
     }
 
-    pub(super) fn decide(&self, principal: &Principal) -> Decision {
+    pub(in crate::policy) fn decide(&self, principal: &Principal) -> Decision {
         self.ask(principal, "", NOW)
     }
 
-    pub(super) fn grant(&self, principal: &Principal) -> Grant {
+    pub(in crate::policy) fn grant(&self, principal: &Principal) -> Grant {
         match self.decide(principal) {
             Decision::Permit(grant) => grant,
             other => panic!("{other:?}"),
@@ -196,15 +207,15 @@ impl Loaded<'_> {
     }
 
     /// `column` for raw, `column:mask` for masked.
-    pub(super) fn columns(&self, principal: &Principal) -> Vec<String> {
+    pub(in crate::policy) fn columns(&self, principal: &Principal) -> Vec<String> {
         match self.decide(principal) {
             Decision::Permit(grant) => shown(&grant),
-            Decision::Discoverable | Decision::Hidden => Vec::new(),
+            Decision::PurposeNeeded(_) | Decision::Discoverable | Decision::Hidden => Vec::new(),
         }
     }
 }
 
-pub(super) fn shown(grant: &Grant) -> Vec<String> {
+pub(in crate::policy) fn shown(grant: &Grant) -> Vec<String> {
     let shown = |(column, mask): (&Column, Option<Mask>)| match mask {
         Some(mask) => format!("{}:{mask}", column.name),
         None => column.name.clone(),
@@ -212,15 +223,15 @@ pub(super) fn shown(grant: &Grant) -> Vec<String> {
     grant.contract_columns().map(shown).collect()
 }
 
-pub(super) fn source(file: &str, text: &str) -> PolicySource {
+pub(in crate::policy) fn source(file: &str, text: &str) -> PolicySource {
     PolicySource { file: PathBuf::from(file), text: text.to_owned() }
 }
 
-pub(super) fn listed(faults: &[Fault]) -> String {
+pub(in crate::policy) fn listed(faults: &[Fault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-pub(super) fn user(name: &str, groups: &[&str]) -> Principal {
+pub(in crate::policy) fn user(name: &str, groups: &[&str]) -> Principal {
     Principal {
         identity: Identity::User(name.into()),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
@@ -228,7 +239,7 @@ pub(super) fn user(name: &str, groups: &[&str]) -> Principal {
     }
 }
 
-pub(super) fn with(mut principal: Principal, name: &str, value: impl Into<Attribute>) -> Principal {
+pub(in crate::policy) fn with(mut principal: Principal, name: &str, value: impl Into<Attribute>) -> Principal {
     principal.attributes.insert(name.to_owned(), value.into());
     principal
 }

@@ -1,8 +1,10 @@
 //! The policy layer as its callers see it: sources in, decisions out.
 
+mod advice;
 mod decisions;
-mod fixtures;
+pub(super) mod fixtures;
 mod insight;
 mod masks;
+mod purposes;
 mod refusals;
 mod residuals;

@@ -576,7 +576,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let rows = match &decision {
         Decision::Permit(grant) => grant.rows().clone(),
         Decision::Discoverable => RowFilter::Nothing,
-        Decision::Hidden => return Err(TestCaseError::fail("hidden")),
+        Decision::PurposeNeeded(_) | Decision::Hidden => return Err(TestCaseError::fail("hidden")),
     };
     for row in &case.rows {
         let world = world(&case.principal, row);

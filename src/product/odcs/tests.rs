@@ -256,6 +256,46 @@ fn airside_properties_have_their_places() {
 }
 
 #[test]
+fn purposes_are_listed_or_one() {
+    let with = |value: &str| {
+        let custom = format!("customProperties: [{{property: airside.purposes, value: {value}}}]\nschema:");
+        with_columns("- {name: c, logicalType: string}").replace("schema:", &custom)
+    };
+    for (value, purposes) in [("audit", vec!["audit"]), ("[fraud-check, audit]", vec!["audit", "fraud-check"])] {
+        let product = parsed("sales", &with(value)).unwrap();
+        assert_eq!(product.purposes.iter().map(String::as_str).collect::<Vec<_>>(), purposes);
+        assert!(product.accepts("audit") && !product.accepts("") && !product.accepts("x"));
+    }
+    for (value, reason) in [
+        ("[]", "`airside.purposes` lists no purpose"),
+        ("[Audit]", "`Audit` is no purpose"),
+        ("''", "`` is no purpose"),
+        ("[audit, audit]", "the purpose `audit` is given twice"),
+        ("[1]", "a purpose is text, not a number"),
+        ("true", "`airside.purposes` must be a purpose or a list of purposes, not true or false"),
+    ] {
+        let faults = parsed("sales", &with(value)).unwrap_err();
+        assert_eq!(
+            faults.iter().map(|fault| (fault.line, fault.reason.as_str())).collect::<Vec<_>>(),
+            [(Some(9), reason)]
+        );
+    }
+}
+
+#[test]
+fn roles_and_quality_rules_are_kept() {
+    let text = with_columns("- {name: c, logicalType: string, quality: [{metric: nullValues, mustBe: 0}]}");
+    let text = format!(
+        "{text}    quality: [{{type: sql, query: x, mustBe: 0}}]\nroles: [{{role: a}}, {{role: b, access: READ}}, {{role: c, access: write}}]\n"
+    );
+    let product = parsed("sales", &text).unwrap();
+    let roles: Vec<_> = product.roles.iter().map(|role| (role.name.as_str(), role.reads, role.line)).collect();
+    assert_eq!(roles, [("a", true, 14), ("b", true, 14), ("c", false, 14)]);
+    let rules: Vec<_> = product.datasets[0].quality.iter().map(|r| (r.kind.as_str(), r.column.as_deref())).collect();
+    assert_eq!(rules, [("sql", None), ("nullValues", Some("c"))]);
+}
+
+#[test]
 fn derived_tables_bring_their_query() {
     let text = EXAMPLE.replace(
         "    dataGranularityDescription",

@@ -22,30 +22,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::product::Mask;
-use crate::seal::Secret;
-
-/// The key of the `hmac` mask. Whoever has it can test guesses, so it is configured by reference and never
-/// shown.
-#[derive(Clone)]
-pub struct MaskKey(Arc<Secret>);
-
-impl MaskKey {
-    /// The configured key.
-    pub fn new(secret: Secret) -> Self {
-        Self(Arc::new(secret))
-    }
-
-    /// A key that nobody knows and that ends with the process: digests are equal within it only.
-    pub fn random() -> Self {
-        Self::new(Secret::new(rand::random::<[u8; 32]>()))
-    }
-}
-
-impl fmt::Debug for MaskKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MaskKey")
-    }
-}
+use crate::query::MaskKey;
 
 /// What stands for any text under `redact`.
 const REDACTED: &str = "***";
@@ -122,7 +99,7 @@ impl PartialEq for MaskExpr {
     fn eq(&self, other: &Self) -> bool {
         self.mask == other.mask
             && self.data_type == other.data_type
-            && Arc::ptr_eq(&self.key.0, &other.key.0)
+            && self.key == other.key
             && self.column.eq(&other.column)
     }
 }
@@ -144,12 +121,15 @@ fn apply(mask: Mask, raw: &ArrayRef, key: &MaskKey) -> Result<ArrayRef> {
         Mask::Redact => texts(raw, |_| REDACTED.to_owned()),
         Mask::Partial => texts(raw, partial),
         Mask::Hmac => {
-            let keyed = Hmac::<Sha256>::new_from_slice(key.0.expose())
+            let keyed = Hmac::<Sha256>::new_from_slice(key.expose())
                 .map_err(|_| DataFusionError::Internal("the mask key is unusable".into()))?;
+            let prefix = key.prefix();
             texts(raw, |text| {
                 let mut mac = keyed.clone();
                 mac.update(text.as_bytes());
-                URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+                let mut digest = prefix.clone();
+                URL_SAFE_NO_PAD.encode_string(mac.finalize().into_bytes(), &mut digest);
+                digest
             })
         }
         Mask::Year => years(raw),
@@ -224,6 +204,7 @@ mod tests {
     use arrow::array::{TimestampMicrosecondArray, TimestampSecondArray};
 
     use super::*;
+    use crate::seal::Secret;
 
     fn masked(mask: Mask, raw: impl Array + 'static) -> ArrayRef {
         let raw: ArrayRef = Arc::new(raw);

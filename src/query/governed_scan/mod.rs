@@ -25,7 +25,6 @@ mod mask;
 mod provider;
 mod pushdown;
 
-pub use mask::MaskKey;
 pub(super) use provider::{GovernedProvider, Origin};
 
 #[cfg(test)]

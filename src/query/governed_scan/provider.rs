@@ -20,11 +20,11 @@ use datafusion::prelude::SessionConfig;
 
 use super::leaf::{Leaf, Raw, opaque};
 use super::lower::lower;
-use super::mask::{MaskExpr, MaskKey};
+use super::mask::MaskExpr;
 use crate::policy::{Grant, RowFilter};
-use crate::query::FileRows;
 use crate::query::interrupt::Interrupt;
 use crate::query::planning::DerivedPlanner;
+use crate::query::{FileRows, MaskKey};
 
 /// Where a provider's rows come from.
 pub(in crate::query) enum Origin {

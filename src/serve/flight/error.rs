@@ -97,7 +97,7 @@ impl FlightError {
 fn answer_code(error: &AnswerError) -> Code {
     match error {
         AnswerError::NotFound(_) => Code::NotFound,
-        AnswerError::NotGranted(_) | AnswerError::Revoked => Code::PermissionDenied,
+        AnswerError::NotGranted(_) | AnswerError::PurposeNeeded { .. } | AnswerError::Revoked => Code::PermissionDenied,
         AnswerError::Unavailable { .. } | AnswerError::Outdated | AnswerError::Unrecorded { .. } => Code::Unavailable,
         AnswerError::Address(_) | AnswerError::Supposed(_) => Code::InvalidArgument,
         AnswerError::TooManyQuestions(_) | AnswerError::TooLong | AnswerError::TooMany => Code::ResourceExhausted,

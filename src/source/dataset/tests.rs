@@ -718,6 +718,7 @@ fn dataset(columns: Vec<Column>, location: &str) -> Dataset {
         columns,
         primary_key: Vec::new(),
         foreign_keys: Vec::new(),
+        quality: Vec::new(),
         origin: Origin::Files(Location { url: location.into(), server: "storage".into() }),
     }
 }
@@ -737,6 +738,8 @@ fn product(dataset: &Arc<Dataset>) -> Product {
         classification: "internal".into(),
         tags: BTreeSet::new(),
         owner: "owner".into(),
+        purposes: BTreeSet::new(),
+        roles: Vec::new(),
         datasets: vec![Arc::clone(dataset)],
         promises: Vec::new(),
         support: Vec::new(),

@@ -1,16 +1,19 @@
 //! What the standard lacks and Airside needs: custom properties named `airside.…`, each in its place.
 
+use std::collections::BTreeSet;
+
 use super::super::check::short;
 use super::super::faults::Faults;
 use super::super::spelling::nearest;
 use super::super::yaml::{Map, Node, Value};
-use crate::product::Mask;
+use crate::product::{Mask, is_purpose};
 
 const PREFIX: &str = "airside.";
 const MASK_DEFAULT: &str = "airside.maskDefault";
 const CLASSIFICATION: &str = "airside.classification";
 const DEFAULT_VERSION: &str = "airside.defaultVersion";
 const QUERY: &str = "airside.query";
+const PURPOSES: &str = "airside.purposes";
 
 /// Where in a contract a custom property stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +29,10 @@ pub(super) enum Place {
 }
 
 /// The properties, each with the place it has and what it is for.
-const PROPERTIES: [(&str, Place, &str); 4] = [
+const PROPERTIES: [(&str, Place, &str); 5] = [
     (CLASSIFICATION, Place::Contract, "the contract"),
     (DEFAULT_VERSION, Place::Contract, "the contract"),
+    (PURPOSES, Place::Contract, "the contract"),
     (QUERY, Place::Table, "a table"),
     (MASK_DEFAULT, Place::Column, "a column of a table"),
 ];
@@ -38,6 +42,8 @@ const PROPERTIES: [(&str, Place, &str); 4] = [
 pub(super) struct Settings {
     pub classification: Option<String>,
     pub default_version: bool,
+    /// The purposes one of which consumers must state.
+    pub purposes: BTreeSet<String>,
     /// SQL over other datasets, for a derived table.
     pub query: Option<String>,
     /// The mask, and the line of its value.
@@ -68,6 +74,31 @@ impl Settings {
                     continue;
                 }
                 (QUERY, _) => "a SELECT statement",
+                (PURPOSES, Value::Text(_)) => {
+                    settings.purposes.extend(purpose(value, faults));
+                    continue;
+                }
+                (PURPOSES, Value::List(items)) if !items.is_empty() => {
+                    for item in items {
+                        match purpose(item, faults) {
+                            Some(purpose) if settings.purposes.contains(&purpose) => {
+                                faults.advise(item.line, format!("the purpose `{purpose}` is given twice"), "keep one");
+                            }
+                            Some(purpose) => drop(settings.purposes.insert(purpose)),
+                            None => {}
+                        }
+                    }
+                    continue;
+                }
+                (PURPOSES, Value::List(_)) => {
+                    faults.advise(
+                        value.line,
+                        format!("`{PURPOSES}` lists no purpose"),
+                        "name at least one, or leave the property out: then none is asked for",
+                    );
+                    continue;
+                }
+                (PURPOSES, _) => "a purpose or a list of purposes",
                 (_, Value::Null) => {
                     settings.mask_default = Some((Mask::Null, value.line));
                     continue;
@@ -84,6 +115,21 @@ impl Settings {
             faults.add(value.line, format!("`{name}` must be {wrong}, not {}", value.kind()));
         }
         settings
+    }
+}
+
+fn purpose(node: &Node, faults: &mut Faults<'_>) -> Option<String> {
+    const HINT: &str = "a purpose is 1 to 64 lowercase letters, digits, `-` and `_`, such as `audit`";
+    match node.text() {
+        Some(text) if is_purpose(text) => Some(text.to_owned()),
+        Some(text) => {
+            faults.advise(node.line, format!("`{}` is no purpose", short(text)), HINT);
+            None
+        }
+        None => {
+            faults.advise(node.line, format!("a purpose is text, not {}", node.kind()), HINT);
+            None
+        }
     }
 }
 

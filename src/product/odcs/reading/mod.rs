@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::check::short;
 use super::faults::Faults;
 use super::yaml::{Map, Node};
-use crate::product::{Name, Product, ProductId, Promise, Status, Version};
+use crate::product::{Name, Product, ProductId, Promise, Role, Status, Version};
 use airside::{Place, Settings};
 
 /// What a product or column without a classification is called.
@@ -47,6 +47,8 @@ pub(super) fn product(tree: &Node, file: &Path, domain: &Name, faults: &mut Faul
         classification,
         tags: contract.texts("tags").map(str::to_owned).collect(),
         owner: owner(contract).unwrap_or_default(),
+        purposes: settings.purposes,
+        roles: roles(contract),
         datasets: datasets?.into_iter().map(Arc::new).collect(),
         promises: promises(contract),
         support: support(contract),
@@ -141,6 +143,22 @@ fn owner(contract: &Map) -> Option<String> {
 
 fn is_owner(member: &Map) -> bool {
     member.text("role").is_some_and(|role| role.eq_ignore_ascii_case("owner")) && member.get("dateOut").is_none()
+}
+
+/// Words for an access that reads, as contracts write them.
+const READING: [&str; 6] = ["read", "select", "query", "readonly", "read-only", "read_only"];
+
+/// What stands under `roles`. The standard leaves the words of `access` open: what says nothing of reading is
+/// taken as another kind of role, such as one that writes.
+fn roles(contract: &Map) -> Vec<Role> {
+    let role = |item: &Map| {
+        let words = item.text("access").map(|access| {
+            access.split(|c: char| c == ',' || c == '/' || c.is_whitespace()).map(str::to_lowercase).collect::<Vec<_>>()
+        });
+        let reads = words.is_none_or(|words| words.iter().any(|word| READING.contains(&word.as_str())));
+        Some(Role { name: item.text("role")?.to_owned(), reads, line: item.line_of("role") })
+    };
+    contract.maps("roles").filter_map(role).collect()
 }
 
 fn promises(contract: &Map) -> Vec<Promise> {

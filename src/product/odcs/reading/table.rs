@@ -6,7 +6,7 @@ use super::super::yaml::{Map, Node};
 use super::airside::{Place, Settings};
 use super::servers::Servers;
 use super::{column, keys, proposed_name};
-use crate::product::{Dataset, Name, Origin};
+use crate::product::{Dataset, Name, Origin, QualityRule};
 
 /// Every dataset, or nothing when one of them cannot be read.
 pub(super) fn datasets(
@@ -68,8 +68,23 @@ fn dataset(
         primary_key: keys::primary_key(table),
         columns: columns?,
         foreign_keys: Vec::new(),
+        quality: quality(table),
         origin: origin?,
     })
+}
+
+/// The checks of the table and of its columns.
+fn quality(table: &Map) -> Vec<QualityRule> {
+    let rules = |owner: &Map, column: Option<&str>| -> Vec<QualityRule> {
+        let rule = |check: &Map| QualityRule {
+            // A check that says neither is one of the library, by the standard's default.
+            kind: check.text("metric").or(check.text("type")).unwrap_or("library").to_owned(),
+            column: column.map(str::to_owned),
+        };
+        owner.maps("quality").map(rule).collect()
+    };
+    let columns = table.maps("properties").flat_map(|column| rules(column, column.text("name")));
+    rules(table, None).into_iter().chain(columns).collect()
 }
 
 fn name(table: &Map, taken: &[Name], faults: &mut Faults<'_>) -> Option<Name> {
