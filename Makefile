@@ -24,7 +24,7 @@ LOCKED := --locked
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help test quick fmt fmt-check lint unit rust policy-tests clients clients-quick bench demo deny \
+.PHONY: help test quick fmt fmt-check lint unit rust policy-tests clients clients-quick soak soak-attacks bench demo deny \
         needs needs-node binary
 
 help: ## list these targets
@@ -72,6 +72,16 @@ clients: binary $(CLIENTS)/.complete $(OIDC)/.complete $(FLIGHT_SQL_CLIENT) ## e
 
 clients-quick: binary $(CLIENTS)/.complete ## the client tests that need neither Node nor flight_sql_client
 	$(call PYTEST,$(CLIENTS)/bin/python) tests/clients $(PYTEST_ARGS)
+
+# What a release should survive, and what nobody waits for: hours are well spent here.
+SOAK_CASES ?= 100000
+
+soak: ## the generated tests, 100 000 cases each: row filters against Cedar first (SOAK_CASES=…)
+	AIRSIDE_SOAK_CASES=$(SOAK_CASES) PROPTEST_CASES=$(SOAK_CASES) $(CARGO) test $(LOCKED) --lib -- \
+	  policy::tests::residuals query::governed_scan::lower query::statement serve::flight seal product::odcs
+
+soak-attacks: binary $(CLIENTS)/.complete ## the attack suite, all of its matrix and many damaged files
+	ATTACKS=all $(call PYTEST,$(CLIENTS)/bin/python) --timeout=1800 tests/clients -k attacks
 
 bench: ## the criterion benches
 	$(CARGO) bench $(LOCKED)

@@ -7,9 +7,11 @@
 
 use std::fmt;
 
+use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use parquet::errors::ParquetError;
 use uuid::Uuid;
 
 use crate::source::{self, SourceFault};
@@ -224,6 +226,21 @@ fn carried(error: &DataFusionError) -> Option<&QueryError> {
 
 const TYPES_DO_NOT_FIT: &str = "the statement is not valid: types, functions or arguments do not fit";
 const VALUE_FAILED: &str = "a value could not be computed: division by zero, overflow or a value that cannot be cast";
+const NO_PATTERN: &str = "a pattern is no regular expression, or too large a one";
+const TEXT_TOO_LONG: &str = "a function may not make a text as long as this";
+
+/// What went wrong in a predicate that the Parquet reader evaluated. It keeps nothing of the error but its
+/// `Debug` text, which holds the cell's value.
+fn failed_predicate(error: &ParquetError) -> Option<(QueryErrorKind, String)> {
+    let ParquetError::External(inner) = error else { return None };
+    let Some(ArrowError::ComputeError(detail)) = inner.downcast_ref::<ArrowError>() else { return None };
+    let detail = detail.strip_prefix("Error evaluating filter predicate: ")?;
+    Some(if detail.starts_with("External(Limit: ") {
+        (QueryErrorKind::Limit, TEXT_TOO_LONG.into())
+    } else {
+        (QueryErrorKind::Execution, VALUE_FAILED.into())
+    })
+}
 
 fn tell(error: &DataFusionError, phase: Phase) -> (QueryErrorKind, String) {
     use QueryErrorKind as Kind;
@@ -236,8 +253,15 @@ fn tell(error: &DataFusionError, phase: Phase) -> (QueryErrorKind, String) {
             (Kind::ResourcesExhausted, "the query needs more memory than permitted".into())
         }
         DataFusionError::ArrowError(..) | DataFusionError::Execution(_) => (Kind::Execution, VALUE_FAILED.into()),
+        DataFusionError::ParquetError(error) => {
+            failed_predicate(error).unwrap_or((Kind::Internal, "internal error".into()))
+        }
         DataFusionError::External(error) if error.to_string().contains("regex parse error") => {
-            (Kind::Invalid, "a pattern is no regular expression".into())
+            (Kind::Invalid, NO_PATTERN.into())
+        }
+        // DataFusion calls it a fault of its own.
+        DataFusionError::Internal(detail) if detail.contains("Regular expression did not compile") => {
+            (Kind::Invalid, NO_PATTERN.into())
         }
         DataFusionError::Configuration(_) if phase == Phase::Planning => (Kind::Invalid, TYPES_DO_NOT_FIT.into()),
         DataFusionError::ExecutionJoin(error) if error.is_cancelled() => {
@@ -322,6 +346,21 @@ mod tests {
                 let told = QueryError::from_datafusion(&error, phase);
                 assert!(!format!("{told} {told:?}").contains("SECRET"), "{told:?}");
             }
+        }
+    }
+
+    /// The caller's mistake, whoever evaluates the predicate: not a fault of ours, which the log would tell in full.
+    #[test]
+    fn a_predicate_that_fails_within_the_reader_is_the_callers() {
+        for (detail, kind) in [
+            ("ArrowError(CastError(\"Cannot cast string 'SECRET'\"), Some(\"\"))", QueryErrorKind::Execution),
+            ("External(Limit: function `repeat` … (error id x))", QueryErrorKind::Limit),
+        ] {
+            let inner = ArrowError::ComputeError(format!("Error evaluating filter predicate: {detail}"));
+            let error = DataFusionError::from(ParquetError::External(Box::new(inner)));
+            let told = QueryError::from_datafusion(&error, Phase::Execution);
+            assert_eq!(told.kind(), kind);
+            assert!(!told.to_string().contains("SECRET"), "{told}");
         }
     }
 

@@ -18,6 +18,7 @@ import pytest
 from adbc_driver_flightsql import DatabaseOptions
 
 import gateway as gateways
+import hostile
 from gateway import Gateway
 from mesh_files import MeshFiles
 from wire import Raw
@@ -98,6 +99,30 @@ def configured(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> It
         assert running.stop() == 0, running.tail()
 
 
+@dataclass
+class Vault:
+    """A gateway on the mesh that is made to be attacked."""
+
+    gateway: Gateway
+    sweep: hostile.Sweep
+
+    def client(self, name: str | None = "reader", *headers: tuple[str, str]) -> Raw:
+        """A client of undecoded messages as one of its principals, or as nobody."""
+        if name is None:
+            return Raw.connect(self.gateway.address, *headers)
+        return Raw.connect(self.gateway.address, ("authorization", f"Bearer {hostile.token(name)}"), *headers)
+
+
+@pytest.fixture(scope="session")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    """One gateway on the hostile mesh for the whole session. What it logged at INFO is swept as well."""
+    directory = tmp_path_factory.mktemp("vault")
+    running = gateways.serve(hostile.write(directory), directory / "gateway.log")
+    yield Vault(running, hostile.Sweep(directory))
+    assert running.stop() == 0, running.tail()
+    assert "panicked" not in running.log_text(), running.tail(200)
+
+
 @pytest.fixture(scope="session")
 def files(gateway: Gateway) -> MeshFiles:
     """The demo mesh's files, read without the gateway."""
@@ -173,7 +198,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     """A failure shows what the gateway logged last."""
     report = (yield).get_result()
     if report.failed:
-        for name in ("gateway", "private"):
+        for name in ("gateway", "private", "vault"):
             running = item.funcargs.get(name) if hasattr(item, "funcargs") else None
+            running = running.gateway if isinstance(running, Vault) else running
             if isinstance(running, Gateway):
                 report.sections.append(("gateway log", running.tail()))

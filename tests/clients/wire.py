@@ -6,9 +6,12 @@ The messages are small enough to write by hand, which also lets tests send what 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import grpc
+import pyarrow as pa
 import pyarrow.flight as flight
 
 SERVICE = "/arrow.flight.protocol.FlightService/"
@@ -27,6 +30,27 @@ class Refused(Exception):
         self.message = error.details() or ""
         self.trailers = dict(error.trailing_metadata() or ())
         super().__init__(f"{self.code.name}: {self.message}")
+
+
+@dataclass
+class Sent:
+    """All that came back for one question: messages, and the refusal that ended them."""
+
+    messages: list[bytes] = field(default_factory=list)
+    rows: list[bytes] = field(default_factory=list)
+    refused: Refused | None = None
+
+    def swept(self) -> list[bytes | str]:
+        """What a canary could be in."""
+        told = [self.refused.message, repr(self.refused.trailers)] if self.refused else []
+        return [*self.messages, *told]
+
+    def outcome(self) -> tuple:
+        """The answer in a form to compare: rows in no order, or the words of the refusal."""
+        if self.refused:
+            return self.refused.code, ERROR_ID.sub("ID", self.refused.message), sorted(self.refused.trailers)
+        table = decode(self.rows)
+        return str(table.schema), sorted(map(repr, table.to_pylist()))
 
 
 @dataclass
@@ -64,6 +88,47 @@ class Raw:
             for endpoint in flight.FlightInfo.deserialize(answer).endpoints
             for message in self.stream("DoGet", endpoint.ticket.serialize())
         )
+
+    def ask(self, descriptor: bytes) -> Sent:
+        """A question by its descriptor, told and then read, whatever comes of it."""
+        sent = Sent()
+        try:
+            sent.messages.append(self.unary("GetFlightInfo", descriptor))
+        except Refused as refusal:
+            sent.refused = refusal
+            return sent
+        for endpoint in flight.FlightInfo.deserialize(sent.messages[0]).endpoints:
+            self.redeem(endpoint.ticket.serialize(), sent)
+        return sent
+
+    def redeem(self, ticket: bytes, sent: Sent | None = None) -> Sent:
+        """What a ticket gives, what came before a failure included."""
+        sent = sent or Sent()
+        call = self.channel.unary_stream(SERVICE + "DoGet", _same, _same)
+        try:
+            for message in call(ticket, metadata=self.headers, timeout=TIMEOUT):
+                sent.messages.append(message)
+                sent.rows.append(message)
+        except grpc.RpcError as error:
+            sent.refused = Refused(error)
+        return sent
+
+    def prepared(self, sql: str, parameters: pa.RecordBatch | None = None) -> Sent:
+        """A statement prepared, bound, asked and read, whatever comes of it."""
+        sent = Sent()
+        try:
+            [result] = self.stream("DoAction", prepare(sql))
+            sent.messages.append(result)
+            handle = prepared_handle(result)
+            if parameters is not None:
+                [put] = self.both("DoPut", bound(handle, parameters))
+                sent.messages.append(put)
+                handle = dict(fields(dict(fields(put))[1]))[1]
+        except Refused as refusal:
+            sent.refused = refusal
+            return sent
+        asked = self.ask(prepared_query(handle))
+        return Sent(sent.messages + asked.messages, asked.rows, asked.refused)
 
 
 def _str(value: str | bytes) -> str:
@@ -132,6 +197,60 @@ def action(kind: str, body: bytes) -> bytes:
 def prepare(sql: str) -> bytes:
     request = any_of(SQL + "ActionCreatePreparedStatementRequest", text(1, sql))
     return action("CreatePreparedStatement", request)
+
+
+def prepared_handle(result: bytes) -> bytes:
+    """The handle in what DoAction answers to `prepare`."""
+    packed = dict(fields(dict(fields(result))[1]))[2]
+    return dict(fields(packed))[1]
+
+
+def prepared_query(handle: bytes) -> bytes:
+    """A descriptor with `CommandPreparedStatementQuery`."""
+    return descriptor_command(any_of(SQL + "CommandPreparedStatementQuery", text(1, handle)))
+
+
+def bound(handle: bytes, parameters: pa.RecordBatch) -> list[bytes]:
+    """The messages of a DoPut that binds parameters to a prepared statement."""
+    parts = [pa.ipc.read_message(parameters.schema.serialize()), pa.ipc.read_message(parameters.serialize())]
+    messages = [
+        text(2, part.metadata.to_pybytes()) + text(1000, part.body.to_pybytes() if part.body else b"") for part in parts
+    ]
+    return [text(1, prepared_query(handle)) + messages[0], *messages[1:]]
+
+
+def fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
+    """The fields of a message: bytes of those that have a length, else numbers."""
+
+    def number() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    at = 0
+    while at < len(message):
+        tag = number()
+        value = number()
+        if tag & 7 == 2:
+            at += value
+            value = message[at - value : at]
+        yield tag >> 3, value
+
+
+def decode(messages: list[bytes]) -> pa.Table:
+    """The rows of a DoGet's messages."""
+    stream = bytearray()
+    for message in messages:
+        parts = dict(fields(message))
+        header = parts[2] + bytes(-len(parts[2]) % 8)
+        stream += b"\xff\xff\xff\xff" + struct.pack("<i", len(header)) + header + parts.get(1000, b"")
+    return pa.ipc.open_stream(bytes(stream)).read_all()
 
 
 def product_request(

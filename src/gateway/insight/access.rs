@@ -109,7 +109,7 @@ impl<'a> Listing<'a> {
     ) -> Self {
         let mesh = published.mesh();
         let mentions = mesh.policies().mentions(&product.id.domain, &dataset.name);
-        let purposes = purposes(&mentions);
+        let purposes = purposes(&mentions, &product.purposes);
         Self {
             published,
             product,
@@ -292,13 +292,13 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// None, those that policies name, and one that they do not.
-fn purposes(mentions: &Mentions) -> Vec<(String, Purpose)> {
+/// None, those that policies name or the product asks for, and one that is neither.
+fn purposes(mentions: &Mentions, asked_for: &BTreeSet<String>) -> Vec<(String, Purpose)> {
     let mut purposes = vec![("none".to_owned(), Purpose::default())];
-    let named = mentions.purposes.iter().filter(|purpose| !purpose.is_empty());
-    purposes.extend(named.filter_map(|text| Some((text.clone(), Purpose::parse(text).ok()?))));
+    let named: BTreeSet<&String> = mentions.purposes.iter().chain(asked_for).filter(|text| !text.is_empty()).collect();
+    purposes.extend(named.iter().filter_map(|text| Some(((*text).clone(), Purpose::parse(text).ok()?))));
     let mut another = "another".to_owned();
-    while mentions.purposes.contains(&another) {
+    while named.contains(&another) {
         another.push('-');
     }
     purposes.extend(Purpose::parse(&another).ok().map(|purpose| ("another".to_owned(), purpose)));

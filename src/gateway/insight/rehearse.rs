@@ -227,6 +227,7 @@ fn refusal(error: &AnswerError) -> Option<Denial> {
     match error {
         AnswerError::NotFound(_) => Some(Denial::Hidden),
         AnswerError::NotGranted(_) => Some(Denial::Unreadable),
+        AnswerError::PurposeNeeded { .. } => Some(Denial::Purpose),
         _ => None,
     }
 }

@@ -30,12 +30,17 @@ pub(super) struct Review<'a> {
     pub(super) relations: usize,
     /// Calls of functions whose results can be longer than their arguments.
     growing: usize,
+    /// Calls over windows: planning copies the columns so far for each of them.
+    windows: usize,
     depth: usize,
     subqueries: bool,
 }
 
 /// Calls of growing functions that one statement may hold; their outputs are capped one by one.
 const MAX_GROWING_CALLS: usize = 64;
+
+/// Calls over windows that one statement may hold.
+const MAX_WINDOW_CALLS: usize = 100;
 
 impl<'a> Review<'a> {
     pub(super) fn new(limits: &'a Limits, subqueries: bool) -> Self {
@@ -46,6 +51,7 @@ impl<'a> Review<'a> {
             nodes: 0,
             relations: 0,
             growing: 0,
+            windows: 0,
             depth: 0,
             subqueries,
         }
@@ -278,6 +284,14 @@ impl<'a> Review<'a> {
         }
         self.review_all(filter.iter().map(AsRef::as_ref))?;
         self.review_order(within_group)?;
+        if over.is_some() {
+            self.windows += 1;
+            if self.windows > MAX_WINDOW_CALLS {
+                return Err(QueryError::limit(format!(
+                    "a statement may have at most {MAX_WINDOW_CALLS} window functions"
+                )));
+            }
+        }
         match over {
             None | Some(WindowType::NamedWindow(_)) => Ok(()),
             Some(WindowType::WindowSpec(window)) => self.review_window(window),

@@ -213,7 +213,7 @@ fn a_product_request_becomes_a_statement() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(512), ..ProptestConfig::default() })]
 
     #[test]
     fn no_text_panics(sql in any::<String>()) {
@@ -288,3 +288,44 @@ const WORDS: &[&str] = &[
     "CUBE",
     "\"q\"",
 ];
+
+/// The parser backs up where a word may be a function's name; in brackets within brackets it would do so without end.
+#[test]
+fn no_syntax_error_takes_long_to_find() {
+    let words = [
+        "CASE",
+        "CAST",
+        "CEIL",
+        "CONVERT",
+        "EXISTS",
+        "EXTRACT",
+        "FLOOR",
+        "INTERVAL",
+        "NOT",
+        "OVERLAY",
+        "POSITION",
+        "SAFE_CAST",
+        "STRUCT",
+        "SUBSTRING",
+        "TRIM",
+        "TRY_CAST",
+        "abs",
+        "",
+    ];
+    for word in words {
+        for frame in ["SELECT "] {
+            for depth in [14, 60] {
+                for end in ["1 1", "1 AS INT)", "x IN y)"] {
+                    let sql = format!("{frame}{}{end}", format!("{word}(").repeat(depth));
+                    let (sent, answer) = std::sync::mpsc::channel();
+                    let started = std::time::Instant::now();
+                    std::thread::spawn(move || sent.send(parse(&sql).is_err()));
+                    let refused = answer.recv_timeout(std::time::Duration::from_secs(20));
+                    assert_eq!(refused, Ok(true), "{frame}{word}( x {depth} {end}");
+                    let took = started.elapsed();
+                    assert!(took < std::time::Duration::from_secs(5), "{frame}{word}( x {depth} {end}: {took:?}");
+                }
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
@@ -23,11 +24,81 @@ pub(super) fn tokenize(sql: &str, limits: &Limits) -> Result<(Vec<TokenWithSpan>
     if tokens.len() > limits.max_tokens {
         return Err(QueryError::limit(format!("a statement may have at most {} words and signs", limits.max_tokens)));
     }
+    check_spelled_calls(&tokens)?;
     let parameters = number_parameters(&mut tokens)?;
     if parameters > limits.max_parameters {
         return Err(QueryError::limit(format!("a statement may have at most {} parameters", limits.max_parameters)));
     }
     Ok((tokens, parameters))
+}
+
+/// How deeply calls like `CAST(… AS …)` may be nested: what `retries` counts of those that are open.
+const MAX_SPELLED_CALLS: usize = 12;
+
+/// Calls whose arguments are spelled in words. Where the parser cannot read one, it reads the same words once more
+/// as a call of a plain function, each of those within it twice again: a syntax error below fifty of them would
+/// be found after 2^50 attempts. The recursion limit does not help, since reaching it is such an error.
+fn check_spelled_calls(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
+    let mut open: Vec<usize> = Vec::new();
+    let mut nested: usize = 0;
+    let mut before = None;
+    for token in tokens {
+        match &token.token {
+            Token::LParen => {
+                let weight = before.map_or(0, retries);
+                nested += weight;
+                if nested > MAX_SPELLED_CALLS {
+                    return Err(QueryError::limit("calls like `CAST(… AS …)` are nested too deeply"));
+                }
+                open.push(weight);
+            }
+            Token::RParen => nested = nested.saturating_sub(open.pop().unwrap_or_default()),
+            _ => {}
+        }
+        before = match &token.token {
+            Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+            _ => None,
+        };
+    }
+    Ok(())
+}
+
+/// How often the parser reads what is in the brackets behind a word once more, as a power of two.
+fn retries(keyword: Keyword) -> usize {
+    use Keyword as Word;
+    match keyword {
+        Word::CASE
+        | Word::NOT
+        | Word::CAST
+        | Word::TRY_CAST
+        | Word::SAFE_CAST
+        | Word::CONVERT
+        | Word::TRY_CONVERT
+        | Word::CEIL
+        | Word::FLOOR
+        | Word::EXTRACT
+        | Word::EXISTS
+        | Word::OVERLAY
+        | Word::SUBSTR
+        | Word::SUBSTRING
+        | Word::TRIM
+        | Word::STRUCT
+        | Word::ARRAY
+        | Word::MAP
+        | Word::MATCH
+        | Word::LAMBDA
+        | Word::PRIOR
+        | Word::INTERVAL
+        | Word::BOX
+        | Word::CIRCLE
+        | Word::LINE
+        | Word::LSEG
+        | Word::PATH
+        | Word::POINT
+        | Word::POLYGON => 1,
+        Word::POSITION => 3,
+        _ => 0,
+    }
 }
 
 /// DataFusion takes every `?` for one and the same parameter, so they get numbers here.

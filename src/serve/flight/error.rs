@@ -69,6 +69,17 @@ impl FlightError {
         }
     }
 
+    /// What the log says: the message, without the words of the statement that a syntax error repeats, since
+    /// literals are data.
+    pub fn logged(&self) -> String {
+        match self {
+            Self::Answer(AnswerError::Query(error)) if error.kind() == QueryErrorKind::Syntax => {
+                format!("syntax error (error id {})", error.id())
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The gRPC code.
     pub fn code(&self) -> Code {
         match self {

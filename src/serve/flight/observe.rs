@@ -38,7 +38,9 @@ pub async fn observe<T>(
     metrics::histogram!("airside_rpc_seconds", "rpc" => rpc).record(seconds);
     span.in_scope(|| match &outcome {
         Ok(_) => tracing::info!(seconds, "answered"),
-        Err(error) => tracing::info!(seconds, ?code, %error, detail = error.detail(), "refused"),
+        Err(error) => {
+            tracing::info!(seconds, ?code, error = error.logged(), detail = error.detail(), "refused");
+        }
     });
     outcome.map_err(Status::from)
 }

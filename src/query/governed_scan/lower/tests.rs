@@ -1,8 +1,9 @@
 //! Lowering against a naive reading of the row filter's meaning.
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int8Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, TimestampSecondArray, UInt32Array,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int8Array, Int16Array, Int64Array, RecordBatch, StringArray,
+    StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, UInt8Array, UInt32Array,
 };
 use proptest::prelude::*;
 
@@ -26,6 +27,40 @@ fn batch() -> RecordBatch {
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("i8", Arc::new(Int8Array::from(ints.iter().map(narrow).collect::<Vec<_>>()))),
         ("i64", Arc::new(Int64Array::from(ints.to_vec()))),
+        ("i16", Arc::new(Int16Array::from(ints.iter().map(|int| i16::try_from(*int).ok()).collect::<Vec<_>>()))),
+        ("u8", Arc::new(UInt8Array::from(ints.iter().map(|int| u8::try_from(*int).ok()).collect::<Vec<_>>()))),
+        // Beyond what a literal can say: whole numbers of 29 digits, nine more behind the point.
+        (
+            "d38",
+            Arc::new(
+                Decimal128Array::from(
+                    ints.iter()
+                        .map(|int| Some(i128::from(*int) * 10_i128.pow(18) + i128::from(*int % 7)))
+                        .collect::<Vec<_>>(),
+                )
+                .with_precision_and_scale(38, 9)
+                .unwrap(),
+            ),
+        ),
+        (
+            "whole",
+            Arc::new(
+                Decimal128Array::from(ints.iter().map(|int| Some(i128::from(*int))).collect::<Vec<_>>())
+                    .with_precision_and_scale(20, 0)
+                    .unwrap(),
+            ),
+        ),
+        // Up to the ends of what a column can hold.
+        ("ms", Arc::new(TimestampMillisecondArray::from(ints.to_vec()).with_timezone("UTC"))),
+        ("ns", Arc::new(TimestampNanosecondArray::from(ints.to_vec()))),
+        (
+            "view",
+            Arc::new(StringViewArray::from(
+                (0..rows)
+                    .map(|row| ["", "a", "aXb", "a much longer text than is inlined"].get(row % 5).copied())
+                    .collect::<Vec<_>>(),
+            )),
+        ),
         ("u32", Arc::new(UInt32Array::from(ints.iter().map(|int| u32::try_from(*int).ok()).collect::<Vec<_>>()))),
         (
             "d2",
@@ -72,6 +107,11 @@ fn value(batch: &RecordBatch, column: &str, row: usize) -> Option<Value> {
     match scalar {
         ScalarValue::Int8(value) => value.map(|value| Value::Number(i128::from(value) * NANO)),
         ScalarValue::Int64(value) => value.map(|value| Value::Number(i128::from(value) * NANO)),
+        ScalarValue::Int16(value) => value.map(|value| Value::Number(i128::from(value) * NANO)),
+        ScalarValue::UInt8(value) => value.map(|value| Value::Number(i128::from(value) * NANO)),
+        ScalarValue::TimestampMillisecond(value, _) => value.map(|value| Value::Number(i128::from(value) * 1_000_000)),
+        ScalarValue::TimestampNanosecond(value, _) => value.map(|value| Value::Number(i128::from(value))),
+        ScalarValue::Utf8View(value) => value.map(Value::Text),
         ScalarValue::UInt32(value) => value.map(|value| Value::Number(i128::from(value) * NANO)),
         ScalarValue::Decimal128(value, _, scale) => value.map(|value| Value::Number(value * power(scale))),
         ScalarValue::Date32(value) => value.map(|value| Value::Number(i128::from(value) * DAY)),
@@ -160,8 +200,8 @@ fn number() -> impl Strategy<Value = i64> {
 
 /// A column and a literal that fits it.
 fn operand() -> impl Strategy<Value = (String, Literal)> {
-    let numbers = prop::sample::select(vec!["i8", "i64", "u32", "d2", "d6"]);
-    let instants = prop::sample::select(vec!["day", "s", "us"]);
+    let numbers = prop::sample::select(vec!["i8", "i16", "i64", "u8", "u32", "d2", "d6", "d38", "whole"]);
+    let instants = prop::sample::select(vec!["day", "s", "ms", "us", "ns"]);
     let instant =
         prop_oneof![number(), number().prop_map(|day| day.saturating_mul(86_400_000)), -1_100_000_i64..1_100_000];
     prop_oneof![
@@ -169,7 +209,8 @@ fn operand() -> impl Strategy<Value = (String, Literal)> {
         (numbers, prop_oneof![number(), number().prop_map(|n| n.saturating_mul(10_000))])
             .prop_map(|(column, value)| (column.to_owned(), Literal::Decimal(value))),
         (instants, instant).prop_map(|(column, value)| (column.to_owned(), Literal::Instant(value))),
-        "[a%_\\\\bß]{0,3}".prop_map(|text| ("text".to_owned(), Literal::Text(text))),
+        ("[a%_\\\\bß]{0,3}", any::<bool>())
+            .prop_map(|(text, view)| (if view { "view" } else { "text" }.to_owned(), Literal::Text(text))),
     ]
 }
 
@@ -178,7 +219,10 @@ fn leaf() -> impl Strategy<Value = RowFilter> {
         Just(PatternElement::Any),
         prop::sample::select(vec!['a', 'b', '%', '_', '\\', 'ß', '\n', '.', '*']).prop_map(PatternElement::Char)
     ];
-    let columns = prop::sample::select(vec!["i8", "i64", "u32", "d2", "d6", "day", "s", "us", "text", "flag"]);
+    let columns = prop::sample::select(vec![
+        "i8", "i16", "i64", "u8", "u32", "d2", "d6", "d38", "whole", "day", "s", "ms", "us", "ns", "text", "view",
+        "flag",
+    ]);
     prop_oneof![
         (operand(), comparison()).prop_map(|((column, value), op)| RowFilter::Compare { column, op, value }),
         (operand(), number(), any::<bool>(), any::<bool>()).prop_map(|((column, value), other, two, negated)| {
@@ -195,10 +239,8 @@ fn leaf() -> impl Strategy<Value = RowFilter> {
             values: vec![],
             negated
         }),
-        (prop::collection::vec(element, 0..4), any::<bool>()).prop_map(|(pattern, negated)| RowFilter::Like {
-            column: "text".into(),
-            pattern,
-            negated
+        (prop::collection::vec(element, 0..4), any::<bool>(), any::<bool>()).prop_map(|(pattern, negated, view)| {
+            RowFilter::Like { column: if view { "view" } else { "text" }.into(), pattern, negated }
         }),
         any::<bool>().prop_map(|value| RowFilter::Flag { column: "flag".into(), value }),
         (columns.clone(), any::<bool>())
@@ -213,6 +255,11 @@ fn leaf() -> impl Strategy<Value = RowFilter> {
     ]
 }
 
+/// 2000 cases, or as many as `AIRSIDE_SOAK_CASES` asks for beyond that.
+fn cases() -> u32 {
+    std::env::var("AIRSIDE_SOAK_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2_000).max(2_000)
+}
+
 fn filter() -> impl Strategy<Value = RowFilter> {
     leaf().prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
@@ -223,7 +270,7 @@ fn filter() -> impl Strategy<Value = RowFilter> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn lowering_keeps_the_meaning(filter in filter()) {
