@@ -60,6 +60,7 @@ binary:
 POLICY_MESH := $(CACHE)/policy-tests
 
 policy-tests: binary ## the demo mesh's own policy tests, over every path a client can take
+	rm -rf $(POLICY_MESH)
 	$(AIRSIDE) demo --prepare --scale 0.01 --dir $(POLICY_MESH)
 	$(AIRSIDE) test --config $(POLICY_MESH)/airside.toml
 

@@ -36,7 +36,9 @@ impl Check {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let Findings { faults, advice } = match (&self.domain, &self.governance) {
             (Some(domain), Some(governance)) => match mesh::load_domain(domain, governance) {
-                Ok(mesh) => Findings { faults: Vec::new(), advice: mesh.advice(&KnownGroups::default()) },
+                Ok(mesh) => {
+                    Findings { faults: mesh.test_faults().to_vec(), advice: mesh.advice(&KnownGroups::default()) }
+                }
                 Err(faults) => Findings { faults, advice: Vec::new() },
             },
             _ => {
@@ -75,6 +77,7 @@ async fn check_mesh(file: &Path) -> Result<Findings, Box<dyn Error>> {
         Ok(known) => (known, Vec::new()),
         Err(faults) => (KnownGroups::default(), faults),
     };
+    faults.extend_from_slice(mesh.test_faults());
     let advice = mesh.advice(&known);
     let engine = Engine::new(&config.query, MaskKey::random())?;
     let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::ZERO, Audit::off()).await;

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::opened::{block_on, open};
 use super::rehearsal;
+use super::serve::Faults;
 use crate::gateway::insight::{Mismatch, TestOutcome, TestSelection, Viewer};
 use crate::seal::SealKeys;
 
@@ -30,6 +31,10 @@ impl Test {
         let failed = block_on(async {
             let opened = open(&self.config).await?;
             let gateway = Arc::new(opened.gateway);
+            let faults = gateway.test_faults();
+            if !faults.is_empty() {
+                return Err(Faults(faults).into());
+            }
             let tests = gateway.tests(Viewer::Operator, &selection);
             if tests.is_empty() {
                 return Err("there are no policy tests: write some into domains/<domain>/tests/*.yaml".into());

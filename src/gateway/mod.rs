@@ -36,6 +36,7 @@ pub use takeover::{load, load_edited};
 use self::publish::Published;
 use crate::audit::Audit;
 use crate::authn::{AuthnError, Verified};
+use crate::fault::Fault;
 use crate::principal::Principal;
 use crate::query::{Engine, Limits};
 use crate::source::{DatasetSource, Stores};
@@ -98,6 +99,11 @@ impl Gateway {
             "mesh version {}\ndatasets served {served}\ndatasets unavailable {troubled}\n",
             published.mesh().version()
         )
+    }
+
+    /// What is wrong with the policy tests themselves.
+    pub fn test_faults(&self) -> Vec<Fault> {
+        self.published.load().mesh().test_faults().to_vec()
     }
 
     /// What keeps datasets from being served, for their owners.

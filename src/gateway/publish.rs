@@ -161,6 +161,9 @@ impl Published {
         metrics::gauge!("airside_datasets").set(served as f64);
         metrics::gauge!("airside_datasets_unavailable").set(troubled as f64);
         tracing::info!(mesh = %self.mesh.name(), version = self.mesh.version(), served, troubled, "mesh published");
+        for fault in self.mesh.test_faults() {
+            tracing::warn!(%fault, "a policy test cannot be run");
+        }
         for trouble in &self.troubles {
             tracing::warn!(dataset = %trouble.dataset, contract = %trouble.file.display(), reason = trouble.reason, "dataset not served");
         }

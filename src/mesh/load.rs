@@ -93,6 +93,8 @@ fn domain_name(domain: &Path, reading: &Reading) -> String {
 #[derive(Default)]
 struct Loader {
     faults: Vec<Fault>,
+    /// Of policy tests: they are nothing that is served.
+    test_faults: Vec<Fault>,
     /// Domains of which something could not be read, so that no policy can be held against them.
     incomplete: BTreeSet<Name>,
     /// The one domain that is held to the standards; without it, all are.
@@ -139,8 +141,10 @@ impl Loader {
                 domains,
                 directory: Arc::new(directory),
                 policies: Arc::new(policies),
+                test_faults: self.test_faults,
             }),
             _ => {
+                self.faults.append(&mut self.test_faults);
                 self.faults.sort();
                 self.faults.dedup();
                 Err(self.faults)
@@ -224,7 +228,7 @@ impl Loader {
         let products = self.products(&name, &bundle.contracts, &about.owner, standards);
         let policies = DomainPolicies { policies: sources(bundle.policies), products: products.clone() };
         let data = config.domains.get(folder).and_then(|domain| domain.data.clone());
-        let tests = policy_test::read(&bundle.tests, &mut self.faults);
+        let tests = policy_test::read(&bundle.tests, &mut self.test_faults);
         let domain = Domain {
             name,
             owner: about.owner,
@@ -238,7 +242,7 @@ impl Loader {
         };
         // Contracts that could not be read would be missed by their tests.
         if !self.incomplete.contains(&domain.name) {
-            policy_test::check(&domain, &mut self.faults);
+            policy_test::check(&domain, &mut self.test_faults);
         }
         Some((domain, policies))
     }

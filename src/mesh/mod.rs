@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::authn::Directory;
+use crate::fault::Fault;
 use crate::policy::Policies;
 use crate::product::Name;
 
@@ -51,6 +52,7 @@ pub struct Mesh {
     domains: BTreeMap<Name, Domain>,
     directory: Arc<Directory>,
     policies: Arc<Policies>,
+    test_faults: Vec<Fault>,
 }
 
 impl Mesh {
@@ -72,6 +74,11 @@ impl Mesh {
     /// Who principals are: `governance/principals.toml`.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
+    }
+
+    /// What is wrong with the policy tests. It keeps nothing from being served.
+    pub fn test_faults(&self) -> &[Fault] {
+        &self.test_faults
     }
 
     /// What principals may see.

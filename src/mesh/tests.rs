@@ -57,6 +57,11 @@ impl Place {
     fn faults(&self) -> Vec<String> {
         shown(self.path(), self.load().err().unwrap_or_default())
     }
+
+    /// Those of the policy tests of a mesh that can be served.
+    fn test_faults(&self) -> Vec<String> {
+        shown(self.path(), self.load().unwrap().test_faults().to_vec())
+    }
 }
 
 fn shown(root: &Path, faults: Vec<Fault>) -> Vec<String> {
@@ -468,11 +473,11 @@ fn every_fault_of_a_policy_test_has_its_line() {
     ] {
         let place = Place::new();
         place.write(TEST, text);
-        let faults = place.faults();
+        let faults = place.test_faults();
         assert!(faults.iter().any(|fault| fault.starts_with(&format!("{TEST}{expected}"))), "{text}: {faults:?}");
     }
     let place = Place::new();
     let test = &head["tests:\n".len()..];
     place.write(TEST, format!("{head}    expect: {{rows: all}}\n{test}    expect: {{rows: all}}\n"));
-    assert!(place.faults()[0].contains("the name `a` is taken by the test at line 2"));
+    assert!(place.test_faults()[0].contains("the name `a` is taken by the test at line 2"));
 }

@@ -23,6 +23,9 @@ from gateway import Gateway
 from mesh_files import MeshFiles
 from wire import Raw
 
+# A copy of a folder goes on with its mesh and its keys, not with what is on record of the original.
+AUDIT = shutil.ignore_patterns("audit")
+
 
 @dataclass
 class Session:
@@ -67,7 +70,7 @@ def private(gateway: Gateway, tmp_path: Path) -> Iterator[Callable[..., Gateway]
 
     def start(**options) -> Gateway:
         directory = tmp_path / f"demo{len(started)}"
-        shutil.copytree(gateway.directory, directory)
+        shutil.copytree(gateway.directory, directory, ignore=AUDIT)
         running = gateways.demo(directory, tmp_path / f"gateway{len(started)}.log", **options)
         started.append(running)
         return running
@@ -84,7 +87,7 @@ def configured(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> It
 
     def start(settings: str, principals: Callable[[str], str] = str, **options) -> Gateway:
         directory = tmp_path_factory.mktemp("configured")
-        shutil.copytree(gateway.directory, directory, dirs_exist_ok=True)
+        shutil.copytree(gateway.directory, directory, dirs_exist_ok=True, ignore=AUDIT)
         config = directory / "airside.toml"
         config.write_text(config.read_text() + settings)
         file = directory / "mesh/governance/principals.toml"
