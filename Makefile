@@ -24,7 +24,7 @@ LOCKED := --locked
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help test quick fmt fmt-check lint unit rust policy-tests clients clients-quick soak soak-attacks bench demo deny \
+.PHONY: help test quick fmt fmt-check lint unit rust policy-tests clients clients-quick soak soak-attacks fuzz bench demo deny \
         needs needs-node binary
 
 help: ## list these targets
@@ -76,13 +76,24 @@ clients-quick: binary $(CLIENTS)/.complete ## the client tests that need neither
 
 # What a release should survive, and what nobody waits for: hours are well spent here.
 SOAK_CASES ?= 100000
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := policy contract statement descriptor ticket parameters
 
 soak: ## the generated tests, 100 000 cases each: row filters against Cedar first (SOAK_CASES=…)
 	AIRSIDE_SOAK_CASES=$(SOAK_CASES) PROPTEST_CASES=$(SOAK_CASES) $(CARGO) test $(LOCKED) --lib -- \
-	  policy::tests::residuals query::governed_scan::lower query::statement serve::flight seal product::odcs
+	  policy::tests::residuals query::governed_scan::lower query::statement serve::flight seal fuzzing
 
 soak-attacks: binary $(CLIENTS)/.complete ## the attack suite, all of its matrix and many damaged files
 	ATTACKS=all $(call PYTEST,$(CLIENTS)/bin/python) --timeout=1800 tests/clients -k attacks
+
+# Without the sanitizers, which need a nightly compiler: the code has no `unsafe` for them to watch. Coverage
+# guides the fuzzer all the same. DataFusion is built once more for this, which takes a while.
+fuzz: ## the fuzz targets, a minute each (FUZZ_SECONDS=…; needs cargo-fuzz)
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is not installed: cargo install cargo-fuzz" >&2; exit 1; }
+	for target in $(FUZZ_TARGETS); do \
+	  RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CACHE)/target-fuzz cargo fuzz run -s none $$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 || exit 1; \
+	done
 
 bench: ## the criterion benches
 	$(CARGO) bench $(LOCKED)

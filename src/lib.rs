@@ -38,3 +38,7 @@ pub mod telemetry;
 pub mod demo;
 
 pub mod cli;
+
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;

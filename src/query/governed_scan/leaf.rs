@@ -130,6 +130,12 @@ impl Leaf {
             .map(|transformed| transformed.data)
     }
 
+    /// The plan inside, for tests of what it reads.
+    #[cfg(test)]
+    pub(super) fn inside(&self, config: &datafusion::prelude::SessionConfig) -> Arc<dyn ExecutionPlan> {
+        self.inner_plan(config.options(), config.batch_size()).unwrap()
+    }
+
     /// Scan, row filter and taken predicates, masks, limit.
     fn inner_plan(&self, config: &ConfigOptions, batch_size: usize) -> Result<Arc<dyn ExecutionPlan>> {
         let exact: Vec<Expr> = std::iter::once(&self.rows).chain(&self.taken).cloned().collect();

@@ -28,4 +28,6 @@ mod pushdown;
 pub(super) use provider::{GovernedProvider, Origin};
 
 #[cfg(test)]
+mod pruning_tests;
+#[cfg(test)]
 mod tests;

@@ -13,6 +13,9 @@ mod do_get;
 mod do_put;
 mod encode;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshake;
 mod info;
 mod list;

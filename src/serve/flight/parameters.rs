@@ -1,15 +1,16 @@
 //! The one bound row of a prepared statement: from a client's stream into a handle, and out of it as values.
 
-use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::RecordBatch;
-use arrow::ipc::reader::StreamReader;
+use arrow::buffer::Buffer;
+use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError as ArrowFlightError;
 use datafusion::common::ScalarValue;
-use futures::{Stream, TryStreamExt};
+use futures::{FutureExt, Stream, TryStreamExt};
 
 use super::error::FlightError;
 
@@ -23,7 +24,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 pub async fn receive(
     stream: impl Stream<Item = Result<FlightData, ArrowFlightError>> + Send + 'static,
 ) -> Result<Vec<u8>, FlightError> {
-    let malformed = |_| FlightError::Malformed("the bound parameters are no valid Arrow stream".to_owned());
+    let malformed = || FlightError::Malformed("the bound parameters are no valid Arrow stream".to_owned());
     let mut received = 0;
     let bounded = stream.and_then(move |data| {
         received += data.data_body.len() + data.data_header.len();
@@ -32,7 +33,10 @@ pub async fn receive(
     });
     let mut batches = FlightRecordBatchStream::new_from_flight_data(bounded);
     let mut bound: Option<RecordBatch> = None;
-    while let Some(batch) = batches.try_next().await.map_err(malformed)? {
+    // Arrow panics on some malformed schemas.
+    loop {
+        let next = AssertUnwindSafe(batches.try_next()).catch_unwind().await.map_err(|_| malformed())?;
+        let Some(batch) = next.map_err(|_| malformed())? else { break };
         match batch.num_rows() {
             0 => {}
             1 if bound.is_none() => bound = Some(batch),
@@ -54,8 +58,14 @@ pub fn values(encoded: &[u8]) -> Result<Vec<ScalarValue>, FlightError> {
         return Ok(Vec::new());
     }
     let malformed = || FlightError::Malformed("the bound parameters cannot be read".to_owned());
-    let mut reader = StreamReader::try_new(Cursor::new(encoded), None).map_err(|_| malformed())?;
-    let row = reader.next().ok_or_else(malformed)?.map_err(|_| malformed())?;
+    // Reads within the bytes there are; a reader of streams would first allocate whatever length they claim.
+    let row = catch_unwind(|| StreamDecoder::new().decode(&mut Buffer::from(encoded)))
+        .map_err(|_| malformed())?
+        .map_err(|_| malformed())?
+        .ok_or_else(malformed)?;
+    if row.num_rows() == 0 {
+        return Err(malformed());
+    }
     let values: Result<Vec<_>, _> =
         row.columns().iter().map(|column| ScalarValue::try_from_array(column.as_ref(), 0)).collect();
     values.map_err(|_| malformed())
