@@ -60,6 +60,24 @@ def files(mesh: Path) -> dict[str, str]:
 # --- grants ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--rows", 'o_orderstatus == "F" && o_totalprice < 1000'),
+        ("--purpose=analytics", "--until=2099-12-31"),
+        ("--raw=o_clerk", "--mask=o_orderpriority=redact"),
+    ],
+    ids=["plain", "rows", "purpose", "columns"],
+)
+def test_the_tests_that_a_grant_writes_hold(mesh, arguments):
+    """Over every path a client can take, like tests written by hand."""
+    before = int(re.search(r"^(\d+) passed, 0 failed$", good(run("test", mesh)), re.MULTILINE)[1])
+    good(grant(mesh, "--to=guests", *arguments))
+    after = int(re.search(r"^(\d+) passed, 0 failed$", good(run("test", mesh)), re.MULTILINE)[1])
+    assert after > before
+
+
 def test_a_grant_is_written_shown_and_tested(mesh):
     told = good(
         grant(
