@@ -25,7 +25,7 @@ use crate::authn::{Authenticator, Verified};
 use crate::query::{RecordStream, Stopper};
 
 /// How often a running answer's standing is looked at.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Who reads a running answer, and how to be rid of it.
 pub struct Reader {

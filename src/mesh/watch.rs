@@ -29,7 +29,7 @@ pub struct WatchConfig {
 
 impl Default for WatchConfig {
     fn default() -> Self {
-        Self { quiet: Duration::from_millis(300), poll: Duration::from_secs(30) }
+        Self { quiet: Duration::from_millis(150), poll: Duration::from_secs(30) }
     }
 }
 
