@@ -2,31 +2,7 @@
 
 from dataclasses import dataclass, field
 
-
-def fields(message: bytes):
-    """The fields of a protobuf message: numbers, and bytes or integers."""
-    at = 0
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while at < len(message):
-        key = varint()
-        if key & 7 == 0:
-            yield key >> 3, varint()
-        else:
-            assert key & 7 == 2, "only integers and bytes"
-            length = varint()
-            yield key >> 3, message[at : at + length]
-            at += length
+from wire import fields
 
 
 @dataclass

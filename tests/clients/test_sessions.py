@@ -5,8 +5,7 @@ from grpc import StatusCode
 
 import wire
 from conftest import connect_flight
-from receipts import fields
-from wire import Raw, Refused
+from wire import Raw, Refused, fields
 
 SUPPLY = wire.descriptor_path("supply", "partsupp")
 
