@@ -60,7 +60,7 @@ impl Flight {
         let values = parameters::values(&query.parameters)?;
         let answer = self.gateway.ask(caller, &question, values, Some(&pinned)).await?;
         let answer = answer.decided(Uuid::from_slice(&query.decision).map_err(|_| TicketError::Invalid)?);
-        let schema = answer.schema();
+        let schema = self.annotated(&answer.schema(), answer.columns());
         if schema_digest(&schema)? != query.schema {
             return Err(AnswerError::Outdated.into());
         }

@@ -12,6 +12,7 @@ use super::describe::{Described, expiration, metadata_schema, schema_bytes};
 use super::descriptor::{Asked, parse};
 use super::error::FlightError;
 use super::receipt;
+use super::ticket::Prepared;
 use crate::gateway::{Caller, Question};
 use crate::serve::proto::ticket::Question as Sealed;
 
@@ -32,12 +33,23 @@ impl Flight {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, FlightError> {
         let mut caller = self.caller(&request).await?;
-        let described = self.describe(&mut caller, &request.into_inner()).await?;
-        Ok(Response::new(SchemaResult { schema: schema_bytes(&described.schema)? }))
+        let descriptor = request.into_inner();
+        let schema = match self.unbound(&mut caller, &descriptor)? {
+            Some(question) => {
+                let described = self.gateway.describe(&caller, &question).await?;
+                self.annotated(&described.schema, &described.columns)
+            }
+            None => self.describe(&mut caller, &descriptor).await?.schema,
+        };
+        Ok(Response::new(SchemaResult { schema: schema_bytes(&schema)? }))
     }
 
     /// What a descriptor asks for, planned but not read.
-    async fn describe(&self, caller: &mut Caller, descriptor: &FlightDescriptor) -> Result<Described, FlightError> {
+    pub(super) async fn describe(
+        &self,
+        caller: &mut Caller,
+        descriptor: &FlightDescriptor,
+    ) -> Result<Described, FlightError> {
         match parse(descriptor)? {
             Asked::Rows(question, purpose) => {
                 if let Some(purpose) = purpose {
@@ -45,7 +57,8 @@ impl Flight {
                 }
                 self.describe_rows(caller, &question, Vec::new()).await
             }
-            Asked::Command(Command::CommandStatementQuery(CommandStatementQuery { query, .. })) => {
+            Asked::Command(Command::CommandStatementQuery(CommandStatementQuery { query, transaction_id })) => {
+                self.check_transaction(caller, transaction_id.as_ref())?;
                 self.describe_rows(caller, &Question::Sql(query), Vec::new()).await
             }
             Asked::Command(Command::CommandPreparedStatementQuery(command)) => {
@@ -59,19 +72,39 @@ impl Flight {
         }
     }
 
+    /// The statement of a descriptor to which nothing is bound yet: its schema is told all the same.
+    fn unbound(&self, caller: &mut Caller, descriptor: &FlightDescriptor) -> Result<Option<Question>, FlightError> {
+        match parse(descriptor)? {
+            Asked::Command(Command::CommandStatementQuery(CommandStatementQuery { query, transaction_id })) => {
+                self.check_transaction(caller, transaction_id.as_ref())?;
+                Ok(Some(Question::Sql(query)))
+            }
+            Asked::Command(Command::CommandPreparedStatementQuery(command)) => {
+                let prepared = self.prepared(caller, &command)?;
+                Ok(prepared.parameters.is_empty().then_some(Question::Sql(prepared.sql)))
+            }
+            _ => Ok(None),
+        }
+    }
+
     async fn describe_prepared(
         &self,
         caller: &mut Caller,
         command: &CommandPreparedStatementQuery,
     ) -> Result<Described, FlightError> {
-        let handle = &command.prepared_statement_handle;
-        let mut prepared = self.tickets.open_handle(handle, caller)?;
+        let prepared = self.prepared(caller, command)?;
+        self.describe_rows(caller, &Question::Sql(prepared.sql), prepared.parameters).await
+    }
+
+    /// The prepared statement of a handle, with what is bound to it.
+    fn prepared(&self, caller: &mut Caller, command: &CommandPreparedStatementQuery) -> Result<Prepared, FlightError> {
+        let mut prepared = self.tickets.open_handle(&command.prepared_statement_handle, caller)?;
         if prepared.parameters.is_empty()
             && let Some(bound) = self.bindings.get(&prepared)
         {
             prepared.parameters = bound;
         }
-        self.describe_rows(caller, &Question::Sql(prepared.sql), prepared.parameters).await
+        Ok(prepared)
     }
 
     /// The answer to GetFlightInfo, its receipt included.

@@ -21,6 +21,7 @@ mod info;
 mod list;
 mod observe;
 mod parameters;
+mod poll;
 mod receipt;
 mod server;
 mod session;
@@ -45,16 +46,19 @@ use self::deadline::deadline;
 use self::do_put::Bindings;
 use self::error::FlightError;
 use self::observe::observe;
+use self::poll::Polls;
 use self::ticket::Tickets;
 use crate::authn::Authenticator;
 use crate::gateway::Gateway;
 
 /// The Flight service: authenticates each call and hands it to the gateway.
+#[derive(Clone)]
 pub struct Flight {
     gateway: Arc<Gateway>,
     authenticator: Arc<Authenticator>,
     tickets: Tickets,
     bindings: Bindings,
+    polls: Polls,
     send_timeout: Duration,
 }
 
@@ -86,7 +90,7 @@ impl FlightService for Flight {
     }
 
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        observe("PollFlightInfo", deadline(&request), self.refuse(request, "PollFlightInfo")).await
+        observe("PollFlightInfo", deadline(&request), self.answer_poll_flight_info(request)).await
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {

@@ -14,6 +14,7 @@ use tonic_health::ServingStatus;
 
 use super::Flight;
 use super::do_put::Bindings;
+use super::poll::Polls;
 use super::ticket::Tickets;
 use crate::authn::Authenticator;
 use crate::gateway::Gateway;
@@ -111,6 +112,7 @@ impl FlightListener {
             authenticator,
             tickets: Tickets::new(keys, ttl),
             bindings: Bindings::new(ttl),
+            polls: Polls::default(),
             send_timeout: Duration::from_secs(config.send_timeout_seconds),
         };
         Ok(Self { listener, tls: tls.map(|tls| Arc::clone(&tls.grpc)), manners, flight })

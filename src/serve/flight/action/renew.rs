@@ -1,0 +1,43 @@
+//! RenewFlightEndpoint: more time for a ticket of one's own.
+//!
+//! The question is asked again as DoGet would, under today's policy and of the ticket's snapshots, so that no time is
+//! given to what would not be answered.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use arrow_flight::{FlightEndpoint, RenewFlightEndpointRequest, Ticket};
+use prost::Message;
+
+use crate::gateway::{AnswerError, Caller, SnapshotRef};
+use crate::serve::flight::describe::schema_digest;
+use crate::serve::flight::error::FlightError;
+use crate::serve::flight::{Flight, descriptor, parameters};
+use crate::serve::proto::ticket::Question as Sealed;
+
+impl Flight {
+    pub(super) async fn renew(&self, mut caller: Caller, body: &[u8]) -> Result<arrow_flight::Result, FlightError> {
+        let malformed = || FlightError::Malformed("the action's body cannot be decoded".to_owned());
+        let request = RenewFlightEndpointRequest::decode(body).map_err(|_| malformed())?;
+        let endpoint = request.endpoint.ok_or_else(malformed)?;
+        let ticket = endpoint.ticket.ok_or_else(malformed)?.ticket;
+        if let Sealed::Query(query) = self.tickets.open(&ticket, &mut caller)? {
+            let pinned = query.snapshots.into_iter().map(|s| SnapshotRef { dataset: s.dataset, id: s.id });
+            let pinned: Vec<SnapshotRef> = pinned.collect();
+            let values = parameters::values(&query.parameters)?;
+            let answer = self.gateway.ask(&caller, &descriptor::unseal(query.asked)?, values, Some(&pinned)).await?;
+            let schema = self.annotated(&answer.schema(), answer.columns());
+            if schema_digest(&schema)? != query.schema {
+                return Err(AnswerError::Outdated.into());
+            }
+        }
+        let (ticket, expires) = self.tickets.renew(&ticket, &mut caller)?;
+        let expires = UNIX_EPOCH + Duration::from_millis(u64::try_from(expires).unwrap_or_default());
+        let renewed = FlightEndpoint {
+            ticket: Some(Ticket { ticket }),
+            location: endpoint.location,
+            expiration_time: Some(expires.into()),
+            app_metadata: endpoint.app_metadata,
+        };
+        Ok(arrow_flight::Result { body: renewed.encode_to_vec().into() })
+    }
+}
