@@ -91,7 +91,7 @@ def test_metadata_is_polled_like_anything(raw):
 @pytest.fixture
 def slow(private):
     """Clients of a gateway that may plan for long."""
-    running = private(env={"AIRSIDE_ENGINE__PLANNING_TIMEOUT_SECONDS": "60"})
+    running = private(env={"AIRSIDE_QUERY__PLANNING_TIMEOUT_SECONDS": "60"})
     return lambda user: Raw.connect(running.address, connect_flight(running, user).header)
 
 
@@ -230,7 +230,7 @@ def test_a_ticket_is_given_more_time(descriptor, raw):
     [endpoint] = steward.info(descriptor).endpoints
     time.sleep(0.05)
     renewed = renew(steward, endpoint.serialize())
-    assert renewed.expiration_time > endpoint.expiration_time
+    assert renewed.expiration_time.as_py() > endpoint.expiration_time.as_py()
     assert renewed.ticket != endpoint.ticket
     first, second = (steward.stream("DoGet", each.ticket.serialize()) for each in (endpoint, renewed))
     assert wire.decode(first) == wire.decode(second)
@@ -417,7 +417,7 @@ def test_writing_is_refused_as_such(command, raw):
 def test_storing_by_path_is_refused(session):
     steward = session("steward")
     schema = pa.schema([("a", pa.int64())])
-    with pytest.raises(flight.FlightError, match="read-only"):
+    with pytest.raises(pa.ArrowNotImplementedError, match="read-only"):
         writer, reader = steward.client.do_put(flight.FlightDescriptor.for_path("sales", "x"), schema, steward.options)
         reader.read()
         writer.close()
