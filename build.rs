@@ -2,7 +2,7 @@
 
 use std::io;
 
-const PROTOS: [&str; 2] = ["proto/airside.proto", "proto/flight_session.proto"];
+const PROTOS: [&str; 3] = ["proto/airside.proto", "proto/flight_session.proto", "proto/flight_sql.proto"];
 
 fn main() -> io::Result<()> {
     for proto in PROTOS {

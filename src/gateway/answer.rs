@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::ScalarValue;
 use uuid::Uuid;
 
 use super::Gateway;
+use super::column::{Told, ToldColumn};
 use super::error::AnswerError;
 use super::publish::{DatasetKey, Published};
 use super::question::{Caller, ProductQuestion, Question};
@@ -14,8 +14,19 @@ use super::receipt::{Reading, Receipt};
 use super::snapshots::{Pinned, SnapshotRef, Snapshots};
 use super::standing::{Held, held};
 use crate::product::{Address, VersionRequirement};
-use crate::query::{Description, GovernedPlan, GovernedTable, PlanDetail, Rows, Shape, Statement};
+use crate::query::{GovernedPlan, GovernedTable, Parameters, PlanDetail, Rows, Shape, Statement};
 use crate::source::{DatasetSource, Part};
+
+/// What a question would give, and which parameters it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The result's schema, exactly as its batches will have it.
+    pub schema: SchemaRef,
+    /// What is told of each of its columns, where it comes from a table.
+    pub columns: Vec<Option<ToldColumn>>,
+    /// The types of the parameters `$1`, `$2` and so on; none where the statement does not tell.
+    pub parameters: Vec<Option<DataType>>,
+}
 
 /// A planned answer. Nothing has been read yet.
 pub struct Answer {
@@ -28,6 +39,7 @@ pub struct Answer {
     pub(super) reading: Reading,
     pub(super) caller: Caller,
     pub(super) held: Vec<Held>,
+    pub(super) columns: Vec<Option<ToldColumn>>,
     pub(super) published: Arc<Published>,
     pub(super) divisible: Option<Divisible>,
 }
@@ -66,6 +78,11 @@ impl Answer {
     /// The result's schema, exactly as its batches have it.
     pub fn schema(&self) -> SchemaRef {
         self.plan.schema()
+    }
+
+    /// What is told of each column of the schema, where it comes from a table.
+    pub fn columns(&self) -> &[Option<ToldColumn>] {
+        &self.columns
     }
 
     /// The plan as text, for those who look after the mesh.
@@ -127,9 +144,10 @@ impl Gateway {
         &self,
         caller: &Caller,
         statement: &Statement,
-        parameters: Vec<ScalarValue>,
+        parameters: impl Into<Parameters>,
         pinned: Option<&Pinned>,
     ) -> Result<Answer, AnswerError> {
+        let parameters = parameters.into();
         let published = self.published.load_full();
         let find = |key: &DatasetKey, current: Option<&Arc<DatasetSource>>| match pinned {
             None => current.cloned(),
@@ -144,7 +162,8 @@ impl Gateway {
         let of_files = matches!(&tables[..], [GovernedTable { rows: Rows::Files(_), .. }]);
         let bytes = used.iter().map(|used| used.bytes).sum();
         let (held, mut reading) = (held(&tables), Reading::of(&tables, &used));
-        let types = parameters.iter().map(ScalarValue::data_type).collect();
+        let told = Told::of(&tables);
+        let types = parameters.first().iter().map(|value| value.data_type()).collect();
         let plan = self.engine.plan(published.mesh().name(), statement, tables, parameters).await?;
         reading.only(&plan);
         let divisible = match plan.shape() {
@@ -155,6 +174,7 @@ impl Gateway {
         if pinned.is_some_and(|pinned| pinned.part.is_some()) && divisible.is_none() {
             return Err(AnswerError::Outdated);
         }
+        let columns = told.columns(plan.sources());
         Ok(Answer {
             plan,
             snapshots: used.into_iter().map(|used| used.reference).collect(),
@@ -165,6 +185,7 @@ impl Gateway {
             reading,
             caller: caller.clone(),
             held,
+            columns,
             published,
             divisible,
         })
@@ -185,9 +206,12 @@ impl Gateway {
     }
 
     /// What a statement would give and which parameters it takes.
-    pub(super) async fn description(&self, caller: &Caller, statement: &Statement) -> Result<Description, AnswerError> {
+    pub(super) async fn description(&self, caller: &Caller, statement: &Statement) -> Result<Described, AnswerError> {
         let published = self.published.load_full();
         let tables = published.authorize(caller, statement, &mut Snapshots::current())?;
-        Ok(self.engine.describe(published.mesh().name(), statement, tables).await?)
+        let told = Told::of(&tables);
+        let description = self.engine.describe(published.mesh().name(), statement, tables).await?;
+        let columns = told.columns(&description.sources);
+        Ok(Described { schema: description.schema, columns, parameters: description.parameters })
     }
 }

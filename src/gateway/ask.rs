@@ -1,18 +1,17 @@
 //! Questions as callers ask them: what is not answered is on record, and so is what is.
 
-use datafusion::common::ScalarValue;
-
 use super::Gateway;
-use super::answer::Answer;
+use super::answer::{Answer, Described};
 use super::error::AnswerError;
 use super::publish::Published;
 use super::question::{Caller, Question};
 use super::snapshots::Pinned;
 use crate::audit::{Asked, AuditError, DatasetRead, Denial, Entry, Failure, Opening, Who};
-use crate::query::{Description, Statement};
+use crate::query::{Parameters, Statement};
 
 impl Gateway {
-    /// Plans the answer to a question. With `pinned` it reads those snapshots, or says that they are gone.
+    /// Plans the answer to a question, for each row of parameters. With `pinned` it reads those snapshots, or says that
+    /// they are gone.
     ///
     /// # Errors
     /// [`AnswerError`] when the statement does not parse or plan, or a table is not to be had.
@@ -20,7 +19,7 @@ impl Gateway {
         &self,
         caller: &Caller,
         question: &Question,
-        parameters: Vec<ScalarValue>,
+        parameters: impl Into<Parameters>,
         pinned: Option<&Pinned>,
     ) -> Result<Answer, AnswerError> {
         let statement = self.asked(caller, question).await?;
@@ -37,7 +36,7 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::ask`].
-    pub async fn describe(&self, caller: &Caller, question: &Question) -> Result<Description, AnswerError> {
+    pub async fn describe(&self, caller: &Caller, question: &Question) -> Result<Described, AnswerError> {
         let statement = self.asked(caller, question).await?;
         match self.description(caller, &statement).await {
             Ok(description) => Ok(description),

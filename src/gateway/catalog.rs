@@ -6,6 +6,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use chrono::Utc;
 
 use super::Gateway;
+use super::column::{ToldColumn, of_grant};
 use super::question::Caller;
 use crate::mesh::Served;
 use crate::policy::{Decision, Grant};
@@ -34,6 +35,12 @@ impl Listing {
     /// The schema the caller would get; empty when it may not read.
     pub fn schema(&self) -> SchemaRef {
         self.grant.as_ref().map_or_else(|| Arc::new(Schema::empty()), Grant::schema)
+    }
+
+    /// What the caller is told of each column of the schema, under the name `table`.
+    pub fn columns(&self, table: &str) -> Vec<Option<ToldColumn>> {
+        let told = |grant| of_grant(grant, self.domain(), table).into_iter().map(|(_, column)| Some(column)).collect();
+        self.grant.as_ref().map(told).unwrap_or_default()
     }
 
     /// The address as a descriptor's path.

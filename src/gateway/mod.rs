@@ -4,7 +4,9 @@
 mod answer;
 mod ask;
 mod authorize;
+mod cancel;
 mod catalog;
+mod column;
 mod derive;
 mod error;
 pub mod insight;
@@ -23,8 +25,9 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
-pub use answer::{Answer, Parts};
+pub use answer::{Answer, Described, Parts};
 pub use catalog::Listing;
+pub use column::ToldColumn;
 pub use error::AnswerError;
 pub use publish::Trouble;
 pub use question::{Caller, ProductQuestion, Question};
@@ -33,6 +36,7 @@ pub use running::{Counted, Reader, Running};
 pub use snapshots::{Pinned, SnapshotRef};
 pub use takeover::{load, load_edited};
 
+use self::cancel::Cancellations;
 use self::publish::Published;
 use crate::audit::Audit;
 use crate::authn::{AuthnError, Verified};
@@ -53,6 +57,7 @@ pub struct Gateway {
     /// Callers that look behind decisions.
     inspections: Arc<Semaphore>,
     audit: Audit,
+    cancellations: Cancellations,
 }
 
 impl Gateway {
@@ -76,6 +81,7 @@ impl Gateway {
             limits,
             inspections: Arc::new(Semaphore::new(insight::INSPECTIONS)),
             audit,
+            cancellations: Cancellations::new(kept),
         }
     }
 

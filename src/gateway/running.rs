@@ -2,7 +2,7 @@
 //!
 //! Whoever may read when the answer begins may not when it goes on: a policy changes, a user is removed, a grant ends.
 //! A look several times a second stops the query then, and the reader's next look at the stream finds the refusal
-//! in place of whatever was ready to be sent. A reader that does not look is cut off after a while, and so is one that
+//! in place of whatever was ready to be sent. The same way ends an answer that its reader calls off. A reader that does not look is cut off after a while, and so is one that
 //! outsits its query's time.
 
 use std::pin::Pin;
@@ -18,6 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOw
 
 use super::Gateway;
 use super::answer::Answer;
+use super::cancel::{Started, cancelled};
 use super::error::AnswerError;
 use super::standing::Standing;
 use crate::audit::{Entry, Failure, Outcome};
@@ -46,9 +47,11 @@ pub struct Running<S, T, E> {
     /// None once it has ended.
     messages: Option<Pin<Box<S>>>,
     revoked: Pin<Box<WaitForCancellationFutureOwned>>,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     weigh: fn(&T) -> usize,
     refuse: fn(AnswerError) -> E,
     record: Record,
+    _started: Started,
     _finished: DropGuard,
 }
 
@@ -57,7 +60,7 @@ impl Gateway {
     /// which `weigh` knows the bytes of. Dropping the stream cancels it.
     ///
     /// # Errors
-    /// [`AnswerError::Unrecorded`] when it cannot be put on record.
+    /// [`AnswerError::Unrecorded`] when it cannot be put on record, `Cancelled` when it was called off before.
     pub async fn run<S, T, E>(
         self: &Arc<Self>,
         answer: Answer,
@@ -70,6 +73,7 @@ impl Gateway {
         S: Stream<Item = Result<T, E>>,
     {
         let Reader { verified, authenticator, deadline, cut, send_timeout } = reader;
+        let started = self.cancellations.start(&answer.caller, answer.decision)?;
         let entry = self.record(&answer).await?;
         let Answer { plan, caller, held, published, .. } = answer;
         let rows = self.engine.execute(plan, deadline);
@@ -82,7 +86,13 @@ impl Gateway {
             held,
             published,
         );
-        let watch = Watch { standing, query: rows.stopper(), deadline: rows.deadline(), revoked: revoked.clone() };
+        let watch = Watch {
+            standing,
+            query: rows.stopper(),
+            deadline: rows.deadline(),
+            revoked: revoked.clone(),
+            cancelled: started.ended.clone(),
+        };
         let over = finished.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -103,9 +113,11 @@ impl Gateway {
         Ok(Running {
             messages: Some(Box::pin(encode(Counted { rows, tally }))),
             revoked: Box::pin(revoked.cancelled_owned()),
+            cancelled: Box::pin(started.ended.clone().cancelled_owned()),
             weigh,
             refuse,
             record,
+            _started: started,
             _finished: finished.drop_guard(),
         })
     }
@@ -116,6 +128,7 @@ struct Watch {
     query: Stopper,
     deadline: Instant,
     revoked: CancellationToken,
+    cancelled: CancellationToken,
 }
 
 impl Watch {
@@ -126,6 +139,10 @@ impl Watch {
         loop {
             tokio::select! {
                 () = sleep_until(self.deadline) => return,
+                () = self.cancelled.cancelled() => {
+                    self.query.stop();
+                    return;
+                }
                 _ = looks.tick() => {}
             }
             if !self.standing.holds() {
@@ -205,6 +222,11 @@ where
             self.messages = None;
             self.record.close(Outcome::Revoked);
             return Poll::Ready(Some(Err((self.refuse)(AnswerError::Revoked))));
+        }
+        if self.messages.is_some() && self.cancelled.as_mut().poll(context).is_ready() {
+            self.messages = None;
+            self.record.close(Outcome::Cancelled);
+            return Poll::Ready(Some(Err((self.refuse)(cancelled()))));
         }
         let Some(messages) = self.messages.as_mut() else { return Poll::Ready(None) };
         let next = std::task::ready!(messages.as_mut().poll_next(context));

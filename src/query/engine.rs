@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datafusion::common::ScalarValue;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -19,7 +18,9 @@ use tokio::sync::Semaphore;
 
 use super::planning::Planner;
 use super::session::Sessions;
-use super::{Description, GovernedPlan, GovernedTable, MaskKeys, QueryError, QueryErrorKind, RecordStream, Statement};
+use super::{
+    Description, GovernedPlan, GovernedTable, MaskKeys, Parameters, QueryError, QueryErrorKind, RecordStream, Statement,
+};
 
 /// What queries may use, all of them together where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -136,7 +137,8 @@ impl Engine {
         self.on_planning_thread(mesh, statement, tables, |planner, handle| handle.block_on(planner.describe())).await
     }
 
-    /// Plans a statement over `tables`, which must hold every table it names; `mesh` is the catalog's name.
+    /// Plans a statement over `tables`, which must hold every table it names; `mesh` is the catalog's name. With several
+    /// rows of parameters it is run for each, one after the other.
     ///
     /// # Errors
     /// `UnknownTable` and `UnknownColumn` for names that are not there, `Invalid` for types and arguments that
@@ -147,10 +149,10 @@ impl Engine {
         mesh: &str,
         statement: &Statement,
         tables: Vec<GovernedTable>,
-        parameters: Vec<ScalarValue>,
+        parameters: impl Into<Parameters>,
     ) -> Result<GovernedPlan, QueryError> {
-        self.on_planning_thread(mesh, statement, tables, |planner, handle| handle.block_on(planner.plan(parameters)))
-            .await
+        let Parameters(rows) = parameters.into();
+        self.on_planning_thread(mesh, statement, tables, |planner, handle| handle.block_on(planner.plan(rows))).await
     }
 
     /// Runs a plan until `deadline`, if it is earlier than the engine's own. To be called within a tokio runtime; the

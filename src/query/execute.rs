@@ -105,17 +105,19 @@ impl RecordStream {
 }
 
 async fn run(plan: GovernedPlan, sender: &mpsc::Sender<Message>) -> Result<(), QueryError> {
-    let GovernedPlan { plan, context, schema, .. } = plan;
+    let GovernedPlan { plan, further, context, schema, .. } = plan;
     let failed = |error| QueryError::from_datafusion(&error, Phase::Execution);
-    let mut batches = execute_stream(plan, context).map_err(failed)?;
-    while let Some(batch) = batches.next().await {
-        let batch = batch.map_err(failed)?;
-        if batch.num_rows() == 0 {
-            continue;
-        }
-        let batch = to_wire(&batch, &schema).map_err(|error| QueryError::internal(&error))?;
-        if sender.send(Message::Batch(batch)).await.is_err() {
-            return Err(QueryError::cancelled());
+    for plan in std::iter::once(plan).chain(further) {
+        let mut batches = execute_stream(plan, Arc::clone(&context)).map_err(failed)?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(failed)?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let batch = to_wire(&batch, &schema).map_err(|error| QueryError::internal(&error))?;
+            if sender.send(Message::Batch(batch)).await.is_err() {
+                return Err(QueryError::cancelled());
+            }
         }
     }
     Ok(())

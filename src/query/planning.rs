@@ -16,6 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::error::Phase;
 use super::functions::check_literals;
 use super::interrupt::{Interrupt, interruptible};
+use super::provenance::{ColumnSource, sources};
 use super::reads::Reads;
 use super::session::Sessions;
 use super::shape::Shape;
@@ -29,6 +30,8 @@ pub struct Description {
     pub schema: SchemaRef,
     /// The types of its parameters `$1`, `$2` and so on; none where the statement does not tell.
     pub parameters: Vec<Option<DataType>>,
+    /// Of each column of the schema, the table's column that it plainly is.
+    pub sources: Vec<Option<ColumnSource>>,
 }
 
 /// The values of parameters, brought to the types that the statement expects of them.
@@ -61,14 +64,22 @@ fn fitted(
 /// A plan that may run once: its dynamic filters are filled in as it runs.
 pub struct GovernedPlan {
     pub(super) plan: Arc<dyn ExecutionPlan>,
+    /// One plan for each further row of parameters, to run after it.
+    pub(super) further: Vec<Arc<dyn ExecutionPlan>>,
     pub(super) context: Arc<TaskContext>,
     pub(super) schema: SchemaRef,
     pub(super) interrupt: Arc<Interrupt>,
     reads: Reads,
+    sources: Vec<Option<ColumnSource>>,
     shape: Shape,
 }
 
 impl GovernedPlan {
+    /// Of each column of the schema, the table's column that it plainly is.
+    pub fn sources(&self) -> &[Option<ColumnSource>] {
+        &self.sources
+    }
+
     /// Whether it takes its rows one by one from a single table.
     pub fn shape(&self) -> Shape {
         self.shape
@@ -117,34 +128,53 @@ impl Planner {
     pub(super) async fn describe(self) -> Result<Description, QueryError> {
         let plan = self.logical().await?;
         let parameters = self.parameter_types(&plan)?;
-        let schema = wire_schema(self.analyse(plan)?.schema().as_arrow());
-        Ok(Description { schema: self.statement.rename(schema), parameters })
+        let analysed = self.analyse(plan)?;
+        let schema = wire_schema(analysed.schema().as_arrow());
+        Ok(Description { schema: self.statement.rename(schema), parameters, sources: sources(&analysed) })
     }
 
-    /// The statement's plan, its parameters bound.
-    pub(super) async fn plan(self, parameters: Vec<ScalarValue>) -> Result<GovernedPlan, QueryError> {
+    /// The statement's plan, its parameters bound: once for each of `rows`, which is at least one.
+    pub(super) async fn plan(self, rows: Vec<Vec<ScalarValue>>) -> Result<GovernedPlan, QueryError> {
         let logical = self.logical().await?;
         let expected = self.parameter_types(&logical)?;
-        let values = fitted(parameters, &self.statement, &expected)?;
-        let (announced, bound) = if self.statement.parameters() == 0 {
-            (None, logical)
-        } else {
-            let announced = self.analyse(logical.clone())?;
-            (Some(announced), logical.with_param_values(values).map_err(|error| planning(&error))?)
+        let announced = match self.statement.parameters() {
+            0 => None,
+            _ => Some(wire_schema(self.analyse(logical.clone())?.schema().as_arrow())),
         };
-        let bound = self.analyse(bound)?;
-        let own = wire_schema(bound.schema().as_arrow());
-        let schema = match announced {
-            None => own,
-            Some(announced) => as_announced(&wire_schema(announced.schema().as_arrow()), &own),
-        };
+        let mut first: Option<(SchemaRef, Reads, Vec<Option<ColumnSource>>, Shape)> = None;
+        let mut plans = Vec::with_capacity(rows.len());
+        for values in rows {
+            let values = fitted(values, &self.statement, &expected)?;
+            let bound = match announced {
+                None => logical.clone(),
+                Some(_) => logical.clone().with_param_values(values).map_err(|error| planning(&error))?,
+            };
+            let bound = self.analyse(bound)?;
+            let own = wire_schema(bound.schema().as_arrow());
+            let schema = announced.as_ref().map_or_else(|| Arc::clone(&own), |announced| as_announced(announced, &own));
+            let sources = sources(&bound);
+            let shape = Shape::of(&bound).map_err(|error| planning(&error))?;
+            let optimised = self.optimised(bound)?;
+            let reads = Reads::of_plan(&optimised).map_err(|error| planning(&error))?;
+            plans.push(self.physical(&optimised).await?);
+            match &mut first {
+                None => first = Some((schema, reads, sources, shape)),
+                // Where the statement does not tell a column's type, a parameter may.
+                Some((other, ..)) if *other != schema => {
+                    return Err(QueryError::invalid("the rows of parameters give results of different types"));
+                }
+                Some((_, all, ..)) => all.extend(reads),
+            }
+        }
+        let none = || QueryError::internal(&"a statement is planned for at least one row of parameters");
+        let (schema, reads, sources, shape) = first.ok_or_else(none)?;
+        let mut plans = plans.into_iter();
+        let plan = plans.next().ok_or_else(none)?;
         let schema = self.statement.rename(schema);
-        let shape = Shape::of(&bound).map_err(|error| planning(&error))?;
-        let optimised = self.optimised(bound)?;
-        let reads = Reads::of_plan(&optimised).map_err(|error| planning(&error))?;
-        let plan = self.physical(&optimised).await?;
+        let further: Vec<_> = plans.collect();
+        let shape = if further.is_empty() { shape } else { Shape::Other };
         let context = self.state.task_ctx();
-        Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt, reads, shape })
+        Ok(GovernedPlan { plan, further, context, schema, interrupt: self.interrupt, reads, sources, shape })
     }
 
     async fn logical(&self) -> Result<LogicalPlan, QueryError> {

@@ -29,6 +29,13 @@ impl Reads {
         Ok(reads)
     }
 
+    /// Those of another plan as well.
+    pub(super) fn extend(&mut self, other: Self) {
+        for (table, columns) in other.0 {
+            self.0.entry(table).or_default().extend(columns);
+        }
+    }
+
     /// Those of one table.
     pub(super) fn of(&self, schema: &str, table: &str) -> Option<&BTreeSet<String>> {
         // Looked up once per table of an answer, of which there are few.

@@ -17,5 +17,10 @@ pub mod proto {
     /// Those of `proto/flight_session.proto`.
     pub mod flight {
         tonic::include_proto!("arrow.flight.protocol");
+
+        /// Those of `proto/flight_sql.proto`.
+        pub mod sql {
+            tonic::include_proto!("arrow.flight.protocol.sql");
+        }
     }
 }

@@ -114,13 +114,12 @@ def test_prepare_tells_the_parameters(connect):
         assert schema.types == [pa.int64(), pa.date32()]
 
 
-def test_several_bound_rows_are_refused(connect):
-    """A query takes one row of parameters; several would need an answer each."""
+def test_each_bound_row_is_answered(connect):
+    """One answer after the other, in the order of the rows."""
     with connect("steward").cursor() as cursor:
-        rows = pa.record_batch({"$1": pa.array([0, 1, 2], pa.int64())})
-        with pytest.raises(adbc_driver_manager.Error) as error:
-            cursor.execute("SELECT r_name FROM geography.region WHERE r_regionkey = $1", rows)
-        assert error.value.status_code == AdbcStatusCode.NOT_IMPLEMENTED, error.value
+        rows = pa.record_batch({"$1": pa.array([2, 0, 1], pa.int64())})
+        cursor.execute("SELECT r_regionkey, r_name FROM geography.region WHERE r_regionkey = $1", rows)
+        assert [row[0] for row in cursor.fetchall()] == [2, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -246,3 +245,64 @@ def test_many_connections_at_once(gateway):
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         assert all(answer > 0 for answer in pool.map(ask, range(32)))
+
+
+# --- transactions, writing, incremental execution -----------------------------------------------------
+
+
+def test_the_default_connection_is_one_of_the_standard(gateway, recwarn):
+    """DBAPI begins a transaction unless told otherwise: it is let, and reads what is there at each statement."""
+    user = gateway.users["steward"]
+    options = {"username": user.name, "password": user.password}
+    with adbc.connect(gateway.flight, db_kwargs=options) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM geography.region")
+            assert cursor.fetchone() == (5,)
+            cursor.execute("SELECT n_name FROM geography.nation WHERE n_nationkey = ?", (7,))
+            assert cursor.fetchone() == ("GERMANY",)
+        connection.commit()
+        connection.rollback()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM geography.region")
+            assert cursor.fetchone() == (5,)
+    assert [str(warning.message) for warning in recwarn if "autocommit" in str(warning.message)] == []
+
+
+def test_writing_is_refused_as_such(connect):
+    table = pa.table({"a": [1]})
+    with connect("steward").cursor() as cursor:
+        for write in (
+            lambda: cursor.adbc_ingest("t", table),
+            lambda: cursor.execute("INSERT INTO sales.orders VALUES (1)"),
+            lambda: cursor.executemany("SELECT n_name FROM geography.nation WHERE n_nationkey = ?", [(1,), (2,)]),
+        ):
+            with pytest.raises(adbc_driver_manager.Error, match="read-only") as error:
+                write()
+            assert error.value.status_code in (AdbcStatusCode.NOT_IMPLEMENTED, AdbcStatusCode.INVALID_ARGUMENT)
+
+
+def test_partitions_are_asked_for_by_and_by(connect, files):
+    """Incremental execution polls: each call gives new partitions, the last one none."""
+    with connect("steward").cursor() as cursor:
+        cursor.adbc_statement.set_options(**{"adbc.statement.exec.incremental": "true"})
+        sql, tables, calls = "SELECT o_orderkey FROM sales.orders", [], 0
+        while partitions := cursor.adbc_execute_partitions(sql)[0]:
+            calls += 1
+            assert calls < 10
+            with connect("steward").cursor() as reader:
+                for partition in partitions:
+                    reader.adbc_read_partition(partition)
+                    tables.append(reader.fetch_arrow_table())
+    assert_same(pa.concat_tables(tables), files.sql(sql))
+
+
+def test_incremental_execution_of_a_prepared_statement(connect):
+    with connect("steward").cursor() as cursor:
+        cursor.adbc_statement.set_options(**{"adbc.statement.exec.incremental": "true"})
+        [partition], schema = cursor.adbc_execute_partitions(
+            "SELECT n_name FROM geography.nation WHERE n_nationkey = ?", (7,)
+        )
+        assert schema.names == ["n_name"]
+        with connect("steward").cursor() as reader:
+            reader.adbc_read_partition(partition)
+            assert reader.fetchall() == [("GERMANY",)]

@@ -180,12 +180,23 @@ fn query_of(statement: ParsedStatement) -> Result<ast::Query, QueryError> {
     match statement {
         ParsedStatement::Statement(statement) => match *statement {
             ast::Statement::Query(query) => Ok(*query),
-            other => Err(QueryError::unsupported(leading_words(&other.to_string()))),
+            other => Err(refused(&leading_words(&other.to_string()))),
         },
-        ParsedStatement::CreateExternalTable(_) => Err(QueryError::unsupported("CREATE EXTERNAL TABLE")),
-        ParsedStatement::CopyTo(_) => Err(QueryError::unsupported("COPY")),
+        ParsedStatement::CreateExternalTable(_) => Err(refused("CREATE EXTERNAL TABLE")),
+        ParsedStatement::CopyTo(_) => Err(refused("COPY")),
         ParsedStatement::Explain(_) => Err(QueryError::unsupported("EXPLAIN")),
         ParsedStatement::Reset(_) => Err(QueryError::unsupported("RESET")),
+    }
+}
+
+/// A statement that is no query; one that writes is told why there is no other way either.
+fn refused(words: &str) -> QueryError {
+    const WRITES: [&str; 9] = ["INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP", "TRUNCATE", "COPY"];
+    match words.split(' ').next() {
+        Some(first) if WRITES.contains(&first) => {
+            QueryError::new(QueryErrorKind::Unsupported, format!("{words} is not supported: the gateway is read-only"))
+        }
+        _ => QueryError::unsupported(words),
     }
 }
 

@@ -1,9 +1,12 @@
 //! DoAction: one file for each family of actions.
 
+mod cancel;
 mod insight;
 mod prepared;
+mod renew;
+mod transaction;
 
-use arrow_flight::sql::{Any, ProstMessageExt};
+use arrow_flight::sql::{ActionBeginTransactionRequest, Any, ProstMessageExt};
 use arrow_flight::{Action, ActionType};
 use futures::stream;
 use prost::Message;
@@ -15,14 +18,24 @@ use super::{Flight, Replies};
 
 const CREATE: &str = "CreatePreparedStatement";
 const CLOSE: &str = "ClosePreparedStatement";
+const BEGIN: &str = "BeginTransaction";
+const END: &str = "EndTransaction";
+const CANCEL: &str = "CancelFlightInfo";
+const CANCEL_QUERY: &str = "CancelQuery";
+const RENEW: &str = "RenewFlightEndpoint";
 const SET_OPTIONS: &str = "SetSessionOptions";
 const GET_OPTIONS: &str = "GetSessionOptions";
 const CLOSE_SESSION: &str = "CloseSession";
 
-/// The actions of Flight SQL.
-const TYPES: [(&str, &str); 5] = [
+/// The actions of Flight and Flight SQL.
+const TYPES: [(&str, &str); 10] = [
     (CREATE, "prepares a statement; gives its handle and schemas"),
     (CLOSE, "forgets a prepared statement"),
+    (BEGIN, "begins a transaction: there is nothing to commit, and each statement reads the snapshots of its moment"),
+    (END, "ends a transaction"),
+    (CANCEL, "ends what runs of one's own FlightInfo; its tickets are not answered any more"),
+    (CANCEL_QUERY, "the same under its former name"),
+    (RENEW, "gives a ticket of one's own a later end"),
     (SET_OPTIONS, "sets options of the session, `purpose` among them, in a cookie"),
     (GET_OPTIONS, "gives the options of the session"),
     (CLOSE_SESSION, "forgets the options of the session"),
@@ -50,6 +63,17 @@ impl Flight {
             SET_OPTIONS => session(self.set_session_options(&caller, &action.body)?),
             GET_OPTIONS => session(self.get_session_options(&caller, &action.body)?),
             CLOSE_SESSION => session(Self::close_session(&action.body)?),
+            CANCEL => vec![self.cancel_flight_info(&caller, &action.body)?],
+            CANCEL_QUERY => vec![self.cancel_query(&caller, &unpack(&action.body)?)?],
+            RENEW => vec![self.renew(caller, &action.body).await?],
+            BEGIN => {
+                unpack::<ActionBeginTransactionRequest>(&action.body)?;
+                vec![self.begin_transaction(&caller)]
+            }
+            END => {
+                self.end_transaction(&caller, &unpack(&action.body)?)?;
+                Vec::new()
+            }
             CREATE => vec![self.create_prepared(&caller, unpack(&action.body)?).await?],
             CLOSE => {
                 self.close_prepared(caller, &unpack(&action.body)?);

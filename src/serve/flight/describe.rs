@@ -10,10 +10,11 @@ use sha2::{Digest, Sha256};
 
 use super::error::FlightError;
 use super::{Flight, descriptor, parameters};
-use crate::gateway::{Caller, Parts, Question, Receipt};
+use crate::gateway::{Caller, Parts, Question, Receipt, ToldColumn};
 use crate::serve::proto::ticket::Question as Sealed;
 use crate::serve::proto::{Query, Snapshot};
 
+use super::sql;
 pub use super::sql::metadata_schema;
 
 /// A planned question.
@@ -38,7 +39,7 @@ impl Flight {
     ) -> Result<Described, FlightError> {
         let values = parameters::values(&bound)?;
         let answer = self.gateway.ask(caller, question, values, None).await?;
-        let schema = answer.schema();
+        let schema = self.annotated(&answer.schema(), answer.columns());
         let receipt = answer.receipt();
         let snapshots = answer.snapshots().iter();
         let query = Query {
@@ -51,6 +52,11 @@ impl Flight {
         };
         let parts = self.endpoints.count(&answer, wanted);
         Ok(Described { schema, sealed: Sealed::Query(query), parts, receipt: Some(receipt) })
+    }
+
+    /// A result's schema as every call tells it: with what is told of its columns.
+    pub(super) fn annotated(&self, schema: &SchemaRef, columns: &[Option<ToldColumn>]) -> SchemaRef {
+        sql::annotated(&self.gateway.mesh_name(), schema, columns)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use arrow_flight::sql::Any;
 use arrow_flight::{FlightData, Ticket};
 use futures::stream;
@@ -15,7 +16,7 @@ use super::encode::encode;
 use super::error::FlightError;
 use super::ticket::TicketError;
 use super::{Flight, Replies, descriptor, parameters};
-use crate::gateway::{AnswerError, Caller, Counted, Part, Pinned, Reader, SnapshotRef};
+use crate::gateway::{Answer, AnswerError, Caller, Counted, Part, Pinned, Reader, SnapshotRef};
 use crate::serve::connections;
 use crate::serve::proto::Query;
 use crate::serve::proto::ticket::Question as Sealed;
@@ -54,20 +55,25 @@ impl Flight {
         query: Query,
         reader: Reader,
     ) -> Result<Response<Replies<FlightData>>, FlightError> {
-        let question = descriptor::unseal(query.asked)?;
-        let snapshots = query.snapshots.into_iter().map(|s| SnapshotRef { dataset: s.dataset, id: s.id }).collect();
-        let part = query.part.map(|part| Part::new(part.index, part.count).ok_or(TicketError::Invalid)).transpose()?;
-        let pinned = Pinned { snapshots, part };
-        let values = parameters::values(&query.parameters)?;
-        let answer = self.gateway.ask(caller, &question, values, Some(&pinned)).await?;
-        let answer = answer.decided(Uuid::from_slice(&query.decision).map_err(|_| TicketError::Invalid)?);
-        let schema = answer.schema();
-        if schema_digest(&schema)? != query.schema {
-            return Err(AnswerError::Outdated.into());
-        }
+        let (answer, schema) = self.redeem(caller, query).await?;
         let messages = |rows: Counted| encode(schema, rows);
         let weigh = |message: &FlightData| message.data_body.len();
         let refuse = |error| Status::from(FlightError::Answer(error));
         Ok(Response::new(Box::pin(self.gateway.run(answer, reader, messages, weigh, refuse).await?)))
+    }
+    /// The answer to a sealed query as its reader was told of it: under today's policy, of the same snapshots, with the
+    /// same schema.
+    pub(super) async fn redeem(&self, caller: &Caller, query: Query) -> Result<(Answer, SchemaRef), FlightError> {
+        let question = descriptor::unseal(query.asked)?;
+        let snapshots = query.snapshots.into_iter().map(|s| SnapshotRef { dataset: s.dataset, id: s.id }).collect();
+        let part = query.part.map(|part| Part::new(part.index, part.count).ok_or(TicketError::Invalid)).transpose()?;
+        let values = parameters::values(&query.parameters)?;
+        let answer = self.gateway.ask(caller, &question, values, Some(&Pinned { snapshots, part })).await?;
+        let answer = answer.decided(Uuid::from_slice(&query.decision).map_err(|_| TicketError::Invalid)?);
+        let schema = self.annotated(&answer.schema(), answer.columns());
+        if schema_digest(&schema)? != query.schema {
+            return Err(AnswerError::Outdated.into());
+        }
+        Ok((answer, schema))
     }
 }

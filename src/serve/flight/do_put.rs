@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::error::FlightError as ArrowFlightError;
+use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::sql::{Any, Command, DoPutPreparedStatementResult};
 use arrow_flight::{FlightData, PutResult};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -57,7 +58,11 @@ impl Flight {
         let mut data = request.into_inner();
         let no_descriptor = || FlightError::Malformed("the first message of a DoPut names a command".to_owned());
         let first = data.next().await.and_then(Result::ok).ok_or_else(no_descriptor)?;
-        let command = first.flight_descriptor.clone().ok_or_else(no_descriptor)?.cmd;
+        let descriptor = first.flight_descriptor.clone().ok_or_else(no_descriptor)?;
+        if descriptor.r#type == DescriptorType::Path as i32 {
+            return Err(FlightError::ReadOnly("storing data".to_owned()));
+        }
+        let command = descriptor.cmd;
         let any = Any::decode(command).map_err(|_| no_descriptor())?;
         match descriptor::flight_sql(any)? {
             Command::CommandPreparedStatementQuery(command) => {

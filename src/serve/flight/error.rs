@@ -42,6 +42,9 @@ pub enum FlightError {
     /// The caller asks to write.
     #[error("{0} is not supported: the gateway is read-only")]
     ReadOnly(String),
+    /// The caller has polls enough.
+    #[error("too many questions are being planned: poll for those, or cancel some")]
+    TooManyPolls,
     /// The client waits no longer.
     #[error("the call took longer than its client would wait")]
     Deadline,
@@ -99,6 +102,7 @@ impl FlightError {
             },
             Self::Answer(error) => answer_code(error),
             Self::Unimplemented(_) | Self::ReadOnly(_) => Code::Unimplemented,
+            Self::TooManyPolls => Code::ResourceExhausted,
             Self::Deadline => Code::DeadlineExceeded,
             Self::Internal { .. } => Code::Internal,
         }

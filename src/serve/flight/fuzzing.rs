@@ -58,7 +58,7 @@ pub fn parameters(bytes: &[u8]) {
 /// Whether bytes are an encoded row.
 #[cfg(test)]
 pub fn is_row(bytes: &[u8]) -> bool {
-    bound::values(bytes).is_ok_and(|values| !values.is_empty())
+    bound::values(bytes).is_ok_and(|values| !values.first().is_empty())
 }
 
 /// A row of parameters, encoded as in a handle.

@@ -13,6 +13,7 @@ use super::descriptor::{Asked, Manner, parse};
 use super::endpoints::{self, divided, part_of};
 use super::error::FlightError;
 use super::receipt;
+use super::ticket::Prepared;
 use crate::gateway::{Caller, Parts, Question};
 use crate::serve::proto::ticket::Question as Sealed;
 
@@ -34,12 +35,19 @@ impl Flight {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, FlightError> {
         let mut caller = self.caller(&request).await?;
-        let described = self.describe(&mut caller, &request.into_inner(), Parts::One).await?;
-        Ok(Response::new(SchemaResult { schema: schema_bytes(&described.schema)? }))
+        let descriptor = request.into_inner();
+        let schema = match self.unbound(&mut caller, &descriptor)? {
+            Some(question) => {
+                let described = self.gateway.describe(&caller, &question).await?;
+                self.annotated(&described.schema, &described.columns)
+            }
+            None => self.describe(&mut caller, &descriptor, Parts::One).await?.schema,
+        };
+        Ok(Response::new(SchemaResult { schema: schema_bytes(&schema)? }))
     }
 
     /// What a descriptor asks for, planned but not read.
-    async fn describe(
+    pub(super) async fn describe(
         &self,
         caller: &mut Caller,
         descriptor: &FlightDescriptor,
@@ -53,7 +61,8 @@ impl Flight {
                 let wanted = if parallel { Parts::Many } else { wanted };
                 self.describe_rows(caller, &question, Vec::new(), wanted).await
             }
-            Asked::Command(Command::CommandStatementQuery(CommandStatementQuery { query, .. })) => {
+            Asked::Command(Command::CommandStatementQuery(CommandStatementQuery { query, transaction_id })) => {
+                self.check_transaction(caller, transaction_id.as_ref())?;
                 self.describe_rows(caller, &Question::Sql(query), Vec::new(), wanted).await
             }
             Asked::Command(Command::CommandPreparedStatementQuery(command)) => {
@@ -67,20 +76,40 @@ impl Flight {
         }
     }
 
+    /// The statement of a descriptor to which nothing is bound yet: its schema is told all the same.
+    fn unbound(&self, caller: &mut Caller, descriptor: &FlightDescriptor) -> Result<Option<Question>, FlightError> {
+        match parse(descriptor)? {
+            Asked::Command(Command::CommandStatementQuery(CommandStatementQuery { query, transaction_id })) => {
+                self.check_transaction(caller, transaction_id.as_ref())?;
+                Ok(Some(Question::Sql(query)))
+            }
+            Asked::Command(Command::CommandPreparedStatementQuery(command)) => {
+                let prepared = self.prepared(caller, &command)?;
+                Ok(prepared.parameters.is_empty().then_some(Question::Sql(prepared.sql)))
+            }
+            _ => Ok(None),
+        }
+    }
+
     async fn describe_prepared(
         &self,
         caller: &mut Caller,
         command: &CommandPreparedStatementQuery,
         wanted: Parts,
     ) -> Result<Described, FlightError> {
-        let handle = &command.prepared_statement_handle;
-        let mut prepared = self.tickets.open_handle(handle, caller)?;
+        let prepared = self.prepared(caller, command)?;
+        self.describe_rows(caller, &Question::Sql(prepared.sql), prepared.parameters, wanted).await
+    }
+
+    /// The prepared statement of a handle, with what is bound to it.
+    fn prepared(&self, caller: &mut Caller, command: &CommandPreparedStatementQuery) -> Result<Prepared, FlightError> {
+        let mut prepared = self.tickets.open_handle(&command.prepared_statement_handle, caller)?;
         if prepared.parameters.is_empty()
             && let Some(bound) = self.bindings.get(&prepared)
         {
             prepared.parameters = bound;
         }
-        self.describe_rows(caller, &Question::Sql(prepared.sql), prepared.parameters, wanted).await
+        Ok(prepared)
     }
 
     /// The answer to GetFlightInfo, its receipt included.

@@ -22,6 +22,7 @@ mod info;
 mod list;
 mod observe;
 mod parameters;
+mod poll;
 mod receipt;
 mod server;
 mod session;
@@ -47,16 +48,19 @@ use self::do_put::Bindings;
 use self::endpoints::Endpoints;
 use self::error::FlightError;
 use self::observe::observe;
+use self::poll::Polls;
 use self::ticket::Tickets;
 use crate::authn::Authenticator;
 use crate::gateway::Gateway;
 
 /// The Flight service: authenticates each call and hands it to the gateway.
+#[derive(Clone)]
 pub struct Flight {
     gateway: Arc<Gateway>,
     authenticator: Arc<Authenticator>,
     tickets: Tickets,
     bindings: Bindings,
+    polls: Polls,
     send_timeout: Duration,
     endpoints: Endpoints,
 }
@@ -89,7 +93,7 @@ impl FlightService for Flight {
     }
 
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        observe("PollFlightInfo", deadline(&request), self.refuse(request, "PollFlightInfo")).await
+        observe("PollFlightInfo", deadline(&request), self.answer_poll_flight_info(request)).await
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {

@@ -1,9 +1,10 @@
-//! The one bound row of a prepared statement: from a client's stream into a handle, and out of it as values.
+//! The bound rows of a prepared statement: from a client's stream into a handle, and out of it as values.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
+use arrow::compute::concat_batches;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 use arrow_flight::FlightData;
@@ -13,14 +14,17 @@ use datafusion::common::ScalarValue;
 use futures::{FutureExt, Stream, TryStreamExt};
 
 use super::error::FlightError;
+use crate::query::Parameters;
 
 /// The most bytes that bound values may take: they travel in the handle.
 const MAX_BYTES: usize = 1024 * 1024;
+/// The most rows bound: each is planned before the first is answered.
+const MAX_ROWS: usize = 100;
 
-/// Reads the row that a client binds and encodes it for a handle.
+/// Reads the rows that a client binds and encodes them for a handle.
 ///
 /// # Errors
-/// [`FlightError`] when the stream is no Arrow, holds several rows, or is too large.
+/// [`FlightError`] when the stream is no Arrow, or is too large.
 pub async fn receive(
     stream: impl Stream<Item = Result<FlightData, ArrowFlightError>> + Send + 'static,
 ) -> Result<Vec<u8>, FlightError> {
@@ -32,43 +36,49 @@ pub async fn receive(
         async move { if within { Ok(data) } else { Err(ArrowFlightError::DecodeError("too large".to_owned())) } }
     });
     let mut batches = FlightRecordBatchStream::new_from_flight_data(bounded);
-    let mut bound: Option<RecordBatch> = None;
+    let mut bound: Vec<RecordBatch> = Vec::new();
     // Arrow panics on some malformed schemas.
     loop {
         let next = AssertUnwindSafe(batches.try_next()).catch_unwind().await.map_err(|_| malformed())?;
         let Some(batch) = next.map_err(|_| malformed())? else { break };
-        match batch.num_rows() {
-            0 => {}
-            1 if bound.is_none() => bound = Some(batch),
-            _ => return Err(FlightError::Unimplemented("binding several rows to a query".to_owned())),
+        if bound.iter().chain([&batch]).map(RecordBatch::num_rows).sum::<usize>() > MAX_ROWS {
+            return Err(FlightError::Malformed(format!(
+                "at most {MAX_ROWS} rows of parameters may be bound to a query"
+            )));
+        }
+        if batch.num_rows() > 0 {
+            bound.push(batch);
         }
     }
-    let Some(row) = bound else { return Ok(Vec::new()) };
-    let mut writer = StreamWriter::try_new(Vec::new(), &row.schema()).map_err(FlightError::internal)?;
-    writer.write(&row).map_err(FlightError::internal)?;
+    let Some(first) = bound.first() else { return Ok(Vec::new()) };
+    let rows = concat_batches(&first.schema(), &bound).map_err(|_| malformed())?;
+    let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema()).map_err(FlightError::internal)?;
+    writer.write(&rows).map_err(FlightError::internal)?;
     writer.into_inner().map_err(FlightError::internal)
 }
 
-/// The values of an encoded row, in order; none when nothing is bound.
+/// The values of encoded rows, in order; one row without values when nothing is bound.
 ///
 /// # Errors
 /// [`FlightError::Malformed`] when the bytes are no such row, or a value is of a type SQL has no parameter for.
-pub fn values(encoded: &[u8]) -> Result<Vec<ScalarValue>, FlightError> {
+pub fn values(encoded: &[u8]) -> Result<Parameters, FlightError> {
     if encoded.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Vec::new().into());
     }
     let malformed = || FlightError::Malformed("the bound parameters cannot be read".to_owned());
     // Reads within the bytes there are; a reader of streams would first allocate whatever length they claim.
-    let row = catch_unwind(|| StreamDecoder::new().decode(&mut Buffer::from(encoded)))
+    let bound = catch_unwind(|| StreamDecoder::new().decode(&mut Buffer::from(encoded)))
         .map_err(|_| malformed())?
         .map_err(|_| malformed())?
         .ok_or_else(malformed)?;
-    if row.num_rows() == 0 {
+    if bound.num_rows() == 0 || bound.num_rows() > MAX_ROWS {
         return Err(malformed());
     }
-    let values: Result<Vec<_>, _> =
-        row.columns().iter().map(|column| ScalarValue::try_from_array(column.as_ref(), 0)).collect();
-    values.map_err(|_| malformed())
+    let row = |at: usize| -> Result<Vec<_>, _> {
+        bound.columns().iter().map(|column| ScalarValue::try_from_array(column.as_ref(), at)).collect()
+    };
+    let rows: Result<Vec<_>, _> = (0..bound.num_rows()).map(row).collect();
+    Ok(Parameters::rows(rows.map_err(|_| malformed())?))
 }
 
 #[cfg(test)]
@@ -89,19 +99,22 @@ mod tests {
             .unwrap()
     }
 
-    async fn round_trip(rows: usize) -> Result<Vec<ScalarValue>, FlightError> {
+    async fn round_trip(rows: usize) -> Result<Parameters, FlightError> {
         let data = FlightDataEncoderBuilder::new().build(stream::iter([Ok(batch(rows))]));
         values(&receive(data).await?)
     }
 
     #[tokio::test]
-    async fn one_row_is_bound_with_its_types() {
+    async fn rows_are_bound_with_their_types() {
         let bound = round_trip(1).await.unwrap();
+        assert_eq!(Parameters::from(bound.first().to_vec()), bound);
+        let bound = bound.first();
         assert_eq!(bound[0], ScalarValue::Int64(None));
         assert_eq!(bound[1], ScalarValue::from("x"));
         assert!(matches!(bound[2], ScalarValue::Decimal128(Some(7), _, _)));
-        assert_eq!(round_trip(0).await.unwrap(), vec![]);
-        assert!(matches!(round_trip(2).await, Err(FlightError::Unimplemented(_))));
+        assert_eq!(round_trip(0).await.unwrap(), Vec::new().into());
+        assert_eq!(round_trip(MAX_ROWS).await.unwrap(), Parameters::rows(vec![bound.to_vec(); MAX_ROWS]));
+        assert!(matches!(round_trip(MAX_ROWS + 1).await, Err(FlightError::Malformed(_))));
         assert!(matches!(values(b"nonsense"), Err(FlightError::Malformed(_))));
     }
 }

@@ -15,6 +15,7 @@ use tonic_health::ServingStatus;
 use super::Flight;
 use super::do_put::Bindings;
 use super::endpoints::{Endpoints, Location};
+use super::poll::Polls;
 use super::ticket::Tickets;
 use crate::authn::Authenticator;
 use crate::gateway::Gateway;
@@ -119,6 +120,7 @@ impl FlightListener {
             authenticator,
             tickets: Tickets::new(keys, ttl),
             bindings: Bindings::new(ttl),
+            polls: Polls::default(),
             send_timeout: Duration::from_secs(config.send_timeout_seconds),
             endpoints: Endpoints::new(config.endpoint_bytes, &config.locations),
         };

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use prost::Message;
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::gateway::Caller;
 use crate::principal::{Identity, Purpose, PurposeError};
@@ -39,6 +40,9 @@ impl From<PurposeError> for TicketError {
     }
 }
 
+/// How often a ticket's time may be had again by renewing it.
+const RENEWALS: i64 = 24;
+
 /// Seals and opens tickets and handles.
 #[derive(Clone)]
 pub struct Tickets {
@@ -49,13 +53,15 @@ pub struct Tickets {
 const TICKET: &str = "ticket";
 const HANDLE: &str = "prepared-statement";
 const SESSION: &str = "session-options";
+const POLL: &str = "poll";
+const TRANSACTION: &str = "transaction";
 
 /// A prepared statement, as its handle carries it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prepared {
     /// The statement's text.
     pub sql: String,
-    /// One bound row as an Arrow IPC stream; empty while nothing is bound.
+    /// The bound rows as an Arrow IPC stream; empty while nothing is bound.
     pub parameters: Vec<u8>,
     /// Tells two statements with the same text apart.
     pub nonce: Vec<u8>,
@@ -79,8 +85,32 @@ impl Tickets {
             purpose: caller.purpose.as_str().to_owned(),
             expires: self.expires(),
             question: Some(question),
+            issued: Utc::now().timestamp_millis(),
         };
         self.keys.seal(TICKET, &ticket.encode_to_vec()).into()
+    }
+
+    /// The same ticket with a later end, and that end in milliseconds since the epoch: a ticket's time from now, but no
+    /// later than a number of such times after it was first issued.
+    ///
+    /// # Errors
+    /// [`TicketError`].
+    pub fn renew(&self, bytes: &[u8], caller: &mut Caller) -> Result<(Bytes, i64), TicketError> {
+        let mut ticket = self.ticket(bytes)?;
+        admit(caller, &ticket.identity, &ticket.purpose, ticket.expires)?;
+        let last = ticket.issued.saturating_add(self.ttl_millis().saturating_mul(RENEWALS));
+        ticket.expires = self.expires().min(last).max(ticket.expires);
+        Ok((self.keys.seal(TICKET, &ticket.encode_to_vec()).into(), ticket.expires))
+    }
+
+    /// The question of the caller's own ticket, be it past its end or for another purpose: to call it off.
+    ///
+    /// # Errors
+    /// [`TicketError::Invalid`], for another's as for one that is none.
+    pub fn own(&self, bytes: &[u8], caller: &Caller) -> Result<ticket::Question, TicketError> {
+        let ticket = self.ticket(bytes)?;
+        let own = caller.principal.identity.to_string() == ticket.identity;
+        ticket.question.filter(|_| own).ok_or(TicketError::Invalid)
     }
 
     /// The question of a ticket, asked by its own principal, for the purpose it was issued for.
@@ -88,8 +118,7 @@ impl Tickets {
     /// # Errors
     /// [`TicketError`].
     pub fn open(&self, bytes: &[u8], caller: &mut Caller) -> Result<ticket::Question, TicketError> {
-        let plain = self.open_sealed(TICKET, bytes)?;
-        let ticket = proto::Ticket::decode(plain.as_slice()).map_err(|_| TicketError::Invalid)?;
+        let ticket = self.ticket(bytes)?;
         admit(caller, &ticket.identity, &ticket.purpose, ticket.expires)?;
         ticket.question.ok_or(TicketError::Invalid)
     }
@@ -137,14 +166,80 @@ impl Tickets {
         own.then(|| Purpose::parse(&session.purpose).ok()).flatten()
     }
 
+    /// A handle of a question that is being planned for the caller.
+    pub fn seal_poll(&self, caller: &Caller, id: Uuid, descriptor: Vec<u8>) -> Bytes {
+        let poll = proto::Poll {
+            identity: caller.principal.identity.to_string(),
+            purpose: caller.purpose.as_str().to_owned(),
+            expires: self.expires(),
+            descriptor,
+            id: id.as_bytes().to_vec(),
+        };
+        self.keys.seal(POLL, &poll.encode_to_vec()).into()
+    }
+
+    /// The name and the descriptor of a question that is being planned for the caller.
+    ///
+    /// # Errors
+    /// [`TicketError`].
+    pub fn open_poll(&self, bytes: &[u8], caller: &mut Caller) -> Result<(Uuid, Vec<u8>), TicketError> {
+        let poll = self.poll(bytes)?;
+        admit(caller, &poll.identity, &poll.purpose, poll.expires)?;
+        let id = Uuid::from_slice(&poll.id).map_err(|_| TicketError::Invalid)?;
+        Ok((id, poll.descriptor))
+    }
+
+    /// The name of the caller's own question that is being planned, be it past its end or for another purpose.
+    ///
+    /// # Errors
+    /// [`TicketError::Invalid`], for another's as for one that is none.
+    pub fn own_poll(&self, bytes: &[u8], caller: &Caller) -> Result<Uuid, TicketError> {
+        let poll = self.poll(bytes)?;
+        let own = caller.principal.identity.to_string() == poll.identity;
+        Uuid::from_slice(&poll.id).ok().filter(|_| own).ok_or(TicketError::Invalid)
+    }
+
+    /// An id of a transaction of the caller's. It does not end by itself, for nothing is kept for it.
+    pub fn seal_transaction(&self, caller: &Caller) -> Bytes {
+        let transaction = proto::Transaction {
+            identity: caller.principal.identity.to_string(),
+            nonce: Uuid::new_v4().as_bytes().to_vec(),
+        };
+        self.keys.seal(TRANSACTION, &transaction.encode_to_vec()).into()
+    }
+
+    /// Whether the bytes are the id of a transaction of the caller's.
+    ///
+    /// # Errors
+    /// [`TicketError::Invalid`], for another's as for one that is none.
+    pub fn check_transaction(&self, bytes: &[u8], caller: &Caller) -> Result<(), TicketError> {
+        let plain = self.open_sealed(TRANSACTION, bytes)?;
+        let transaction = proto::Transaction::decode(plain.as_slice()).map_err(|_| TicketError::Invalid)?;
+        let own = caller.principal.identity.to_string() == transaction.identity;
+        if own { Ok(()) } else { Err(TicketError::Invalid) }
+    }
+
+    fn ticket(&self, bytes: &[u8]) -> Result<proto::Ticket, TicketError> {
+        let plain = self.open_sealed(TICKET, bytes)?;
+        proto::Ticket::decode(plain.as_slice()).map_err(|_| TicketError::Invalid)
+    }
+
+    fn poll(&self, bytes: &[u8]) -> Result<proto::Poll, TicketError> {
+        let plain = self.open_sealed(POLL, bytes)?;
+        proto::Poll::decode(plain.as_slice()).map_err(|_| TicketError::Invalid)
+    }
+
     fn open_sealed(&self, purpose: &'static str, bytes: &[u8]) -> Result<Vec<u8>, TicketError> {
         let text = std::str::from_utf8(bytes).map_err(|_| TicketError::Invalid)?;
         self.keys.open(purpose, text).map_err(|_| TicketError::Invalid)
     }
 
     fn expires(&self) -> i64 {
-        let ttl = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
-        Utc::now().timestamp_millis().saturating_add(ttl)
+        Utc::now().timestamp_millis().saturating_add(self.ttl_millis())
+    }
+
+    fn ttl_millis(&self) -> i64 {
+        i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX)
     }
 }
 

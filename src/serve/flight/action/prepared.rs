@@ -1,10 +1,7 @@
 //! Preparing and closing statements.
 
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow_flight::sql::{
-    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
-    ProstMessageExt,
-};
+use arrow_flight::sql::{ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, Any};
 use prost::Message;
 use uuid::Uuid;
 
@@ -13,6 +10,9 @@ use crate::serve::flight::Flight;
 use crate::serve::flight::describe::schema_bytes;
 use crate::serve::flight::error::FlightError;
 use crate::serve::flight::ticket::Prepared;
+use crate::serve::proto::flight::sql::ActionCreatePreparedStatementResult;
+
+const RESULT: &str = "type.googleapis.com/arrow.flight.protocol.sql.ActionCreatePreparedStatementResult";
 
 impl Flight {
     pub(super) async fn create_prepared(
@@ -20,6 +20,7 @@ impl Flight {
         caller: &Caller,
         request: ActionCreatePreparedStatementRequest,
     ) -> Result<arrow_flight::Result, FlightError> {
+        self.check_transaction(caller, request.transaction_id.as_ref())?;
         let description = self.gateway.describe(caller, &Question::Sql(request.query.clone())).await?;
         let nonce = Uuid::new_v4().as_bytes().to_vec();
         let prepared = Prepared { sql: request.query, parameters: Vec::new(), nonce };
@@ -33,11 +34,14 @@ impl Flight {
             })
             .collect();
         let result = ActionCreatePreparedStatementResult {
-            prepared_statement_handle: self.tickets.seal_handle(caller, &prepared),
-            dataset_schema: schema_bytes(&description.schema)?,
-            parameter_schema: schema_bytes(&Schema::new(parameters))?,
+            prepared_statement_handle: self.tickets.seal_handle(caller, &prepared).into(),
+            dataset_schema: schema_bytes(&self.annotated(&description.schema, &description.columns))?.to_vec(),
+            parameter_schema: schema_bytes(&Schema::new(parameters))?.to_vec(),
+            // Without it a client may take a statement that gives no columns for one that changes data.
+            is_update: Some(false),
         };
-        Ok(arrow_flight::Result { body: result.as_any().encode_to_vec().into() })
+        let packed = Any { type_url: RESULT.to_owned(), value: result.encode_to_vec().into() };
+        Ok(arrow_flight::Result { body: packed.encode_to_vec().into() })
     }
 
     /// Handles carry their statement, so there is nothing to forget but what was bound on the side. Closing twice,

@@ -2,7 +2,7 @@
 //! since drivers cast what they find and fail on what they miss.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::time::Duration;
 
 use arrow_flight::error::FlightError as ArrowFlightError;
 use arrow_flight::sql::metadata::{SqlInfoData, SqlInfoDataBuilder};
@@ -13,15 +13,6 @@ use arrow_flight::sql::{
 };
 
 use crate::product::MAX_NAME_LENGTH;
-
-/// The ids and their values.
-///
-/// # Errors
-/// When Arrow refuses to build the union, which would be a fault of this file.
-pub(super) fn sql_info() -> Result<&'static SqlInfoData, &'static ArrowFlightError> {
-    static INFO: LazyLock<Result<SqlInfoData, ArrowFlightError>> = LazyLock::new(build);
-    INFO.as_ref()
-}
 
 /// Bits of a bitmask of the protocol: bit `n` stands for the enumeration's value `n`.
 fn bits(values: &[i32]) -> i32 {
@@ -50,9 +41,8 @@ const UNLIMITED: [SqlInfo; 18] = [
     SqlInfo::SqlMaxCatalogNameLength,
 ];
 
-const NO: [SqlInfo; 17] = [
+const NO: [SqlInfo; 16] = [
     SqlInfo::FlightSqlServerSubstrait,
-    SqlInfo::FlightSqlServerCancel,
     SqlInfo::FlightSqlServerBulkIngestion,
     SqlInfo::FlightSqlServerIngestTransactionsSupported,
     SqlInfo::SqlDdlCatalog,
@@ -70,8 +60,10 @@ const NO: [SqlInfo; 17] = [
     SqlInfo::SqlStoredFunctionsUsingCallSyntaxSupported,
 ];
 
-const YES: [SqlInfo; 12] = [
+const YES: [SqlInfo; 14] = [
     SqlInfo::FlightSqlServerReadOnly,
+    SqlInfo::FlightSqlServerCancel,
+    SqlInfo::SqlTransactionsSupported,
     SqlInfo::FlightSqlServerSql,
     SqlInfo::SqlSupportsColumnAliasing,
     SqlInfo::SqlNullPlusNullIsNull,
@@ -85,15 +77,19 @@ const YES: [SqlInfo; 12] = [
     SqlInfo::SqlMaxRowSizeIncludesBlobs,
 ];
 
-fn build() -> Result<SqlInfoData, ArrowFlightError> {
+/// The ids and their values; `handles` is how long a prepared statement's handle is good for.
+///
+/// # Errors
+/// When Arrow refuses to build the union, which would be a fault of this file.
+pub(super) fn sql_info(handles: Duration) -> Result<SqlInfoData, ArrowFlightError> {
     let mut info = SqlInfoDataBuilder::new();
     info.append(SqlInfo::FlightSqlServerName, "Airside");
     info.append(SqlInfo::FlightSqlServerVersion, env!("CARGO_PKG_VERSION"));
     info.append(SqlInfo::FlightSqlServerArrowVersion, "1.5");
     info.append(SqlInfo::FlightSqlServerSubstraitMinVersion, "");
     info.append(SqlInfo::FlightSqlServerSubstraitMaxVersion, "");
-    info.append(SqlInfo::FlightSqlServerTransaction, SqlSupportedTransaction::None as i32);
-    info.append(SqlInfo::FlightSqlServerStatementTimeout, 0);
+    info.append(SqlInfo::FlightSqlServerTransaction, SqlSupportedTransaction::Transaction as i32);
+    info.append(SqlInfo::FlightSqlServerStatementTimeout, i32::try_from(handles.as_millis()).unwrap_or(i32::MAX));
     info.append(SqlInfo::FlightSqlServerTransactionTimeout, 0);
 
     info.append(SqlInfo::SqlIdentifierCase, SqlSupportedCaseSensitivity::SqlCaseSensitivityLowercase as i64);
@@ -155,11 +151,14 @@ fn build() -> Result<SqlInfoData, ArrowFlightError> {
     for name in [SqlInfo::SqlDbSchemaNameLength, SqlInfo::SqlMaxTableNameLength] {
         info.append(name, MAX_NAME_LENGTH as i64);
     }
-    info.append(SqlInfo::SqlDefaultTransactionIsolation, SqlTransactionIsolationLevel::SqlTransactionNone as i64);
-    info.append(SqlInfo::SqlTransactionsSupported, false);
+    // Each statement reads the snapshots of its moment, whole, whatever transaction it is in.
+    info.append(
+        SqlInfo::SqlDefaultTransactionIsolation,
+        SqlTransactionIsolationLevel::SqlTransactionReadCommitted as i64,
+    );
     info.append(
         SqlInfo::SqlSupportedTransactionsIsolationLevels,
-        bits(&[SqlTransactionIsolationLevel::SqlTransactionNone as i32]),
+        bits(&[SqlTransactionIsolationLevel::SqlTransactionReadCommitted as i32]),
     );
     // Forward only, bit 1.
     info.append(SqlInfo::SqlSupportedResultSetTypes, bits(&[1]));
@@ -188,7 +187,7 @@ mod tests {
     #[test]
     fn every_id_of_the_protocol_is_answered() {
         let ids: Vec<u32> = (0..=11).chain(100..=101).chain(500..=576).collect();
-        let batch = sql_info().unwrap().record_batch(ids.clone()).unwrap();
+        let batch = sql_info(Duration::from_secs(60)).unwrap().record_batch(ids.clone()).unwrap();
         assert_eq!(batch.num_rows(), ids.len());
     }
 }

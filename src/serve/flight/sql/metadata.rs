@@ -1,14 +1,18 @@
-//! Catalogs, schemas, tables, table types and server information, for one caller: whoever may not know
+//! Catalogs, schemas, tables, table types, keys, types and server information, for one caller: whoever may not know
 //! of a product does not find it here.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::metadata::{GetCatalogsBuilder, SqlInfoDataBuilder};
 use arrow_flight::sql::{Command, CommandGetSqlInfo};
 
+use super::column::{annotated, remarked};
 use super::info::sql_info;
+use super::keys;
+use super::types::xdbc_info;
 use crate::gateway::{Caller, Listing};
 use crate::serve::flight::Flight;
 use crate::serve::flight::error::FlightError;
@@ -27,6 +31,11 @@ pub fn metadata_schema(command: &Command) -> Result<SchemaRef, FlightError> {
         Command::CommandGetTables(command) => Ok(command.clone().into_builder().schema()),
         Command::CommandGetTableTypes(command) => Ok(command.into_builder().schema()),
         Command::CommandGetSqlInfo(_) => Ok(SqlInfoDataBuilder::schema().clone().into()),
+        Command::CommandGetPrimaryKeys(_) => Ok(Arc::clone(&keys::PRIMARY)),
+        Command::CommandGetExportedKeys(_)
+        | Command::CommandGetImportedKeys(_)
+        | Command::CommandGetCrossReference(_) => Ok(Arc::clone(&keys::REFERENCES)),
+        Command::CommandGetXdbcTypeInfo(_) => Ok(xdbc_info().map_err(FlightError::internal)?.schema()),
         other => Err(unanswered(other)),
     }
 }
@@ -59,8 +68,13 @@ impl Flight {
                 let with_schema = command.include_schema;
                 let mut tables = command.into_builder();
                 for listing in self.gateway.catalog(caller) {
-                    let schema = if with_schema { listing.schema() } else { Schema::empty().into() };
                     for table in &listing.tables {
+                        let schema = if with_schema {
+                            let own = annotated(&catalog, &listing.schema(), &listing.columns(table));
+                            remarked(&own, listing.dataset.description.as_deref())
+                        } else {
+                            Schema::empty()
+                        };
                         tables
                             .append(&catalog, listing.domain(), table, TABLE, &schema)
                             .map_err(FlightError::internal)?;
@@ -77,7 +91,28 @@ impl Flight {
                 info.sort_unstable();
                 info.dedup();
                 info.truncate(1_000);
-                return sql_info().map_err(FlightError::internal)?.record_batch(info).map_err(FlightError::internal);
+                let all = sql_info(self.tickets.ttl()).map_err(FlightError::internal)?;
+                return all.record_batch(info).map_err(FlightError::internal);
+            }
+            Command::CommandGetXdbcTypeInfo(command) => {
+                let info = xdbc_info().map_err(FlightError::internal)?;
+                return info.record_batch(command.data_type).map_err(FlightError::internal);
+            }
+            Command::CommandGetPrimaryKeys(command) => {
+                return keys::primary_keys(&catalog, &self.gateway.catalog(caller), command)
+                    .map_err(FlightError::internal);
+            }
+            Command::CommandGetExportedKeys(command) => {
+                return keys::exported_keys(&catalog, &self.gateway.catalog(caller), command)
+                    .map_err(FlightError::internal);
+            }
+            Command::CommandGetImportedKeys(command) => {
+                return keys::imported_keys(&catalog, &self.gateway.catalog(caller), command)
+                    .map_err(FlightError::internal);
+            }
+            Command::CommandGetCrossReference(command) => {
+                return keys::cross_reference(&catalog, &self.gateway.catalog(caller), command)
+                    .map_err(FlightError::internal);
             }
             other => return Err(unanswered(&other)),
         };
