@@ -29,6 +29,8 @@ mod table;
 mod wire;
 
 #[cfg(test)]
+mod named_tests;
+#[cfg(test)]
 mod tests;
 
 pub use engine::{Engine, EngineConfig, EngineError};
@@ -38,6 +40,6 @@ pub use explain::PlanDetail;
 pub use limits::Limits;
 pub use mask_key::{DatedKeyConfig, MaskConfig, MaskKey, MaskKeyError, MaskKeys};
 pub use planning::{Description, GovernedPlan};
-pub use statement::{Statement, TableName};
-pub use table::{FileRows, GovernedTable, Rows};
+pub use statement::{Arguments, FindQuery, QueryTemplate, Scan, Statement, TableName};
+pub use table::{FileRows, GovernedTable, Rows, TableShape};
 pub use wire::wire_schema;
