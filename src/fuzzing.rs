@@ -15,8 +15,8 @@ use chrono::{DateTime, Utc};
 
 use crate::policy::{DomainPolicies, Policies, PolicyInput, PolicySource};
 use crate::principal::{Attribute, AttributeType, Identity, Principal, Purpose};
-use crate::product::{Name, Product, odcs};
-use crate::query::{Limits, Statement};
+use crate::product::{Argument, Name, Product, odcs};
+use crate::query::{Arguments, Limits, QueryError, QueryTemplate, Scan, Statement};
 
 pub use crate::serve::flight::fuzzing::{command, descriptor, parameters, ticket};
 
@@ -43,7 +43,13 @@ schema:
       - name: email
         logicalType: string
         customProperties: [{property: airside.maskDefault, value: hmac}]
-customProperties: [{property: airside.defaultVersion, value: true}]
+customProperties:
+  - {property: airside.defaultVersion, value: true}
+  - property: airside.queries
+    value:
+      - name: find
+        parameters: [{name: region, logicalType: string}, {name: amount, logicalType: integer, default: 1}]
+        sql: SELECT * FROM sales.orders WHERE region = $region AND amount > $amount
 "#;
 
 fn domain() -> Name {
@@ -53,6 +59,11 @@ fn domain() -> Name {
 static PRODUCT: LazyLock<Arc<Product>> = LazyLock::new(|| {
     let product = odcs::parse(Path::new("orders.odcs.yaml"), CONTRACT, &domain());
     Arc::new(product.unwrap_or_else(|faults| panic!("{faults:?}")))
+});
+
+static QUERY: LazyLock<Arc<QueryTemplate>> = LazyLock::new(|| {
+    let declared = PRODUCT.query("find").expect("a query");
+    Arc::new(QueryTemplate::parse(&PRODUCT, declared, &Limits::default()).expect("its SQL"))
 });
 
 /// Any text as a domain's policy: it loads, or its faults are told; what loads decides, alike when asked again.
@@ -114,14 +125,25 @@ pub fn contract(text: &str) {
     }
 }
 
-/// Any text as a statement, and as the filter of a product request. What is read says itself again.
+/// Any text as a statement, as one that calls a named query, as the filter of a product request, and as an argument.
 pub fn statement(text: &str) {
     let limits = Limits::default();
     if let Ok(statement) = Statement::parse(text, &limits) {
         assert!(statement.tables().len() <= limits.max_relations);
         assert!(statement.parameters() <= limits.max_parameters);
     }
-    let _ = Statement::scan("sales", "orders", None, Some(text), Some(1), &limits);
+    let mut find = |_: &_| Ok::<_, QueryError>(Arc::clone(&QUERY));
+    if let Ok(statement) = Statement::parse_with(text, &limits, &mut find) {
+        assert!(statement.tables().len() <= limits.max_relations);
+        assert!(statement.parameters() <= limits.max_parameters);
+    }
+    let _ = Statement::parse_with(&format!("SELECT * FROM sales.find({text})"), &limits, &mut find);
+    let scan = Scan { schema: "sales", table: "orders", columns: None, filter: Some(text), limit: Some(1) };
+    let _ = Statement::scan(&scan, &limits);
+    let given = [("region".to_owned(), Argument::Text(text.to_owned()))];
+    let scan = Scan { table: "find", filter: None, ..scan };
+    let asked = Statement::scan_query(&scan, &QUERY, Arguments::Given(&given), &limits);
+    assert!(asked.is_ok() || text.len() > limits.max_sql_bytes, "a text is an argument as it is");
 }
 
 #[cfg(test)]

@@ -108,6 +108,9 @@ pub struct Asked {
     pub question: String,
     /// The tables or the product named.
     pub tables: Vec<String>,
+    /// The named queries called, `domain.product@version/query` each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<String>,
     /// The statement, its literals and unknown names replaced by digests; none when the text could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<String>,
@@ -142,6 +145,7 @@ impl Asked {
         Self {
             question: question.to_owned(),
             tables: statement.tables().iter().map(ToString::to_string).collect(),
+            queries: statement.queries().iter().map(ToString::to_string).collect(),
             statement: Some(statement.redacted(&|word| columns.contains(word), &|value| digests.digest(value))),
             digest: None,
             bytes: None,
@@ -155,6 +159,7 @@ impl Asked {
         Self {
             question: question.to_owned(),
             tables: Vec::new(),
+            queries: Vec::new(),
             statement: None,
             digest: Some(digests.digest(text)),
             bytes: Some(text.len() as u64),
@@ -168,6 +173,7 @@ impl Asked {
         Self {
             question: question.to_owned(),
             tables: vec![name.to_string()],
+            queries: Vec::new(),
             statement: None,
             digest: None,
             bytes: None,

@@ -11,8 +11,8 @@ use crate::authn::Authenticator;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::gateway::{self, Gateway};
-use crate::mesh::{self, KnownGroups};
-use crate::query::{Engine, MaskKey};
+use crate::mesh::{self, KnownGroups, Mesh};
+use crate::query::{Engine, Limits, MaskKey, QueryTemplate};
 use crate::seal::SealKeys;
 use crate::source::Stores;
 
@@ -37,7 +37,8 @@ impl Check {
         let Findings { faults, advice } = match (&self.domain, &self.governance) {
             (Some(domain), Some(governance)) => match mesh::load_domain(domain, governance) {
                 Ok(mesh) => {
-                    Findings { faults: mesh.test_faults().to_vec(), advice: mesh.advice(&KnownGroups::default()) }
+                    let faults = mesh.test_faults().iter().cloned().chain(query_faults(&mesh)).collect();
+                    Findings { faults, advice: mesh.advice(&KnownGroups::default()) }
                 }
                 Err(faults) => Findings { faults, advice: Vec::new() },
             },
@@ -57,6 +58,17 @@ impl Check {
         }
         Ok(())
     }
+}
+
+/// What is wrong with the SQL of named queries, as far as it can be told without the datasets they read.
+fn query_faults(mesh: &Mesh) -> impl Iterator<Item = Fault> {
+    let products = mesh.domains().values().flat_map(|domain| &domain.products);
+    let queries = products.flat_map(|product| product.queries.iter().map(move |query| (product, query)));
+    queries.filter_map(|(product, query)| {
+        let error = QueryTemplate::parse(product, query, &Limits::default()).err()?;
+        let reason = format!("the SQL of the query `{}`: {}", query.name, error.message());
+        Some(Fault::new(&product.file, reason).at(query.line))
+    })
 }
 
 /// What a check found.
@@ -81,7 +93,13 @@ async fn check_mesh(file: &Path) -> Result<Findings, Box<dyn Error>> {
     let advice = mesh.advice(&known);
     let engine = Engine::new(&config.query, MaskKey::random())?;
     let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::ZERO, Audit::off()).await;
-    faults.extend(gateway.troubles().iter().map(|trouble| Fault::new(&trouble.file, trouble.to_string())));
+    faults.extend(gateway.troubles().iter().map(|trouble| {
+        let fault = Fault::new(&trouble.file, trouble.to_string());
+        match trouble.line {
+            Some(line) => fault.at(line),
+            None => fault,
+        }
+    }));
     Ok(Findings { faults, advice })
 }
 

@@ -105,6 +105,8 @@ const SQL: &[&str] = &[
     ";",
     "*",
     "sales.orders",
+    "sales.find",
+    "amount =>",
     "a",
     "b",
     "1",

@@ -13,8 +13,10 @@ use super::question::{Caller, ProductQuestion, Question};
 use super::receipt::{Reading, Receipt};
 use super::snapshots::{Pinned, SnapshotRef, Snapshots};
 use super::standing::{Held, held};
-use crate::product::{Address, VersionRequirement};
-use crate::query::{GovernedPlan, GovernedTable, Parameters, PlanDetail, Rows, Shape, Statement};
+use crate::product::{Name, VersionRequirement};
+use crate::query::{
+    Arguments, GovernedPlan, GovernedTable, Parameters, PlanDetail, QueryError, Rows, Scan, Shape, Statement,
+};
 use crate::source::{DatasetSource, Part};
 
 /// What a question would give, and which parameters it takes.
@@ -90,7 +92,7 @@ impl Answer {
         self.plan.text(detail)
     }
 
-    /// The snapshots it reads.
+    /// The snapshots it reads, and the named queries as it asks them.
     pub fn snapshots(&self) -> &[SnapshotRef] {
         &self.snapshots
     }
@@ -108,6 +110,7 @@ impl Answer {
             policy_version: self.published.mesh().policies().version().to_owned(),
             purpose: self.caller.purpose.clone(),
             datasets: self.reading.receipts(),
+            queries: self.statement.queries().into_iter().cloned().collect(),
         }
     }
 }
@@ -116,27 +119,43 @@ impl Gateway {
     /// The statement of a question. A product asked for by its address becomes one too, so that
     /// whatever asks is governed alike.
     pub(super) fn statement(&self, caller: &Caller, question: &Question) -> Result<Statement, AnswerError> {
+        let published = self.published.load();
         match question {
-            Question::Sql(sql) => Ok(Statement::parse(sql, &self.limits)?),
-            Question::Product(question) => self.scan(caller, question),
+            Question::Sql(sql) => {
+                Statement::parse_with(sql, &self.limits, &mut |name| self.find_query(&published, caller, name))
+            }
+            Question::Product(question) => self.scan(&published, caller, question),
         }
     }
 
-    fn scan(&self, caller: &Caller, question: &ProductQuestion) -> Result<Statement, AnswerError> {
-        let published = self.published.load();
-        let Address { domain, version, .. } = &question.address;
-        let named = question.address.to_string();
-        let found = published.mesh().resolve(&question.address);
-        let grant = published.grant(&caller.principal, &caller.purpose, found, &named)?;
-        let dataset = &grant.dataset().name;
-        let table = match version {
-            None => dataset.to_string(),
-            Some(VersionRequirement { major, minor: None, patch: None }) => format!("{dataset}_v{major}"),
-            Some(version) => format!("{dataset}@{version}"),
+    fn scan(
+        &self,
+        published: &Published,
+        caller: &Caller,
+        question: &ProductQuestion,
+    ) -> Result<Statement, AnswerError> {
+        let ProductQuestion { address, columns, filter, limit, arguments } = question;
+        let named = address.to_string();
+        let columns = (!columns.is_empty()).then_some(columns.as_slice());
+        let scan =
+            Scan { schema: address.domain.as_str(), table: "", columns, filter: filter.as_deref(), limit: *limit };
+        let table = |name: &Name| match &address.version {
+            None => name.to_string(),
+            Some(VersionRequirement { major, minor: None, patch: None }) => format!("{name}_v{major}"),
+            Some(version) => format!("{name}@{version}"),
         };
-        let columns = (!question.columns.is_empty()).then_some(question.columns.as_slice());
-        let filter = question.filter.as_deref();
-        Ok(Statement::scan(domain.as_str(), &table, columns, filter, question.limit, &self.limits)?)
+        if let found @ Some(_) = published.query(address) {
+            let template = published.callable(caller, found, &named, || AnswerError::NotFound(named.clone()))?;
+            let table = table(&template.declared().name);
+            let arguments = Arguments::Given(arguments);
+            return Ok(Statement::scan_query(&Scan { table: &table, ..scan }, &template, arguments, &self.limits)?);
+        }
+        let found = published.mesh().resolve(address);
+        let grant = published.grant(&caller.principal, &caller.purpose, found, &named)?;
+        if !arguments.is_empty() {
+            return Err(QueryError::invalid(format!("`{named}` is no named query, so it takes no arguments")).into());
+        }
+        Ok(Statement::scan(&Scan { table: &table(&grant.dataset().name), ..scan }, &self.limits)?)
     }
 
     /// Plans a statement with the caller's grants. With `pinned` it reads those snapshots, or says that they are gone.
@@ -157,6 +176,11 @@ impl Gateway {
             }
         };
         let mut snapshots = Snapshots::new(&find);
+        // Another question under the same name is not what the ticket was issued for.
+        let queries: Vec<SnapshotRef> = statement.queries().into_iter().map(SnapshotRef::of_query).collect();
+        if pinned.is_some_and(|pinned| !queries.iter().all(|query| pinned.snapshots.contains(query))) {
+            return Err(AnswerError::Outdated);
+        }
         let tables = published.authorize(caller, statement, &mut snapshots)?;
         let used = snapshots.into_used();
         let of_files = matches!(&tables[..], [GovernedTable { rows: Rows::Files(_), .. }]);
@@ -177,7 +201,7 @@ impl Gateway {
         let columns = told.columns(plan.sources());
         Ok(Answer {
             plan,
-            snapshots: used.into_iter().map(|used| used.reference).collect(),
+            snapshots: used.into_iter().map(|used| used.reference).chain(queries).collect(),
             decision: Uuid::now_v7(),
             kind: Question::SQL,
             statement: statement.clone(),

@@ -45,12 +45,7 @@ impl Listing {
 
     /// The address as a descriptor's path.
     pub fn path(&self) -> Vec<String> {
-        let Address { domain, name, version, part } = &self.address;
-        let product = match version {
-            Some(version) => format!("{name}@{version}"),
-            None => name.to_string(),
-        };
-        [domain.to_string(), product].into_iter().chain(part.iter().map(ToString::to_string)).collect()
+        self.address.path()
     }
 }
 

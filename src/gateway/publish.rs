@@ -10,7 +10,7 @@ use futures::stream;
 
 use crate::mesh::Mesh;
 use crate::product::{Dataset, Name, Origin, Product, Version};
-use crate::query::{Engine, Limits, Statement};
+use crate::query::{Engine, Limits, QueryTemplate, Statement};
 use crate::source::{DatasetSource, Stores};
 
 /// One version of a dataset.
@@ -25,6 +25,11 @@ impl DatasetKey {
     /// The key of a product's dataset.
     pub fn new(product: &Product, dataset: &Dataset) -> Self {
         Self { domain: product.id.domain.clone(), dataset: dataset.name.clone(), version: product.version }
+    }
+
+    /// The key of one of a product's named queries: their names are no datasets'.
+    pub fn named(product: &Product, name: &Name) -> Self {
+        Self { domain: product.id.domain.clone(), dataset: name.clone(), version: product.version }
     }
 
     /// The domain that owns it.
@@ -49,13 +54,15 @@ pub enum Opened {
     Derived(Arc<Statement>),
 }
 
-/// Why a dataset is not served, in its owner's terms: it may name paths.
+/// Why a dataset or named query is not served, in its owner's terms: it may name paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// Which dataset.
     pub dataset: DatasetKey,
     /// The contract it stands in.
     pub file: PathBuf,
+    /// Where in it, if that is known.
+    pub line: Option<u32>,
     /// What is wrong.
     pub reason: String,
 }
@@ -70,6 +77,7 @@ impl fmt::Display for Trouble {
 pub struct Published {
     mesh: Arc<Mesh>,
     opened: HashMap<DatasetKey, Opened>,
+    queries: HashMap<DatasetKey, Arc<QueryTemplate>>,
     troubles: Vec<Trouble>,
 }
 
@@ -102,14 +110,15 @@ impl Published {
         let mut troubles = Vec::new();
         for (key, product, outcome) in outcomes {
             if let Some(reason) = outcome.trouble {
-                troubles.push(Trouble { dataset: key.clone(), file: product.file.clone(), reason });
+                troubles.push(Trouble { dataset: key.clone(), file: product.file.clone(), line: None, reason });
             }
             if let Some(dataset) = outcome.opened {
                 opened.insert(key, dataset);
             }
         }
-        let mut published = Self { mesh, opened, troubles };
+        let mut published = Self { mesh, opened, queries: HashMap::new(), troubles };
         published.check_derived(engine).await;
+        published.check_queries(engine, limits).await;
         published.troubles.sort_by(|a, b| a.dataset.cmp(&b.dataset));
         published
     }
@@ -127,7 +136,21 @@ impl Published {
     /// Takes a dataset out.
     pub(super) fn withdraw(&mut self, key: DatasetKey, product: &Product, reason: String) {
         self.opened.remove(&key);
-        self.troubles.push(Trouble { dataset: key, file: product.file.clone(), reason });
+        self.add_trouble(Trouble { dataset: key, file: product.file.clone(), line: None, reason });
+    }
+
+    /// A named query, if it is served.
+    pub fn template(&self, key: &DatasetKey) -> Option<&Arc<QueryTemplate>> {
+        self.queries.get(key)
+    }
+
+    /// Serves a named query.
+    pub(super) fn add_query(&mut self, key: DatasetKey, template: Arc<QueryTemplate>) {
+        self.queries.insert(key, template);
+    }
+
+    pub(super) fn add_trouble(&mut self, trouble: Trouble) {
+        self.troubles.push(trouble);
     }
 
     /// The file snapshots in use.
@@ -138,11 +161,13 @@ impl Published {
         })
     }
 
-    /// The datasets that `self` serves and `next` would not, with the reason.
+    /// The datasets and queries that `self` serves and `next` would not, with the reason.
     pub fn lost_in<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a Trouble> {
-        next.troubles
-            .iter()
-            .filter(|trouble| self.opened.contains_key(&trouble.dataset) && !next.opened.contains_key(&trouble.dataset))
+        next.troubles.iter().filter(|trouble| self.serves(&trouble.dataset) && !next.serves(&trouble.dataset))
+    }
+
+    fn serves(&self, key: &DatasetKey) -> bool {
+        self.opened.contains_key(key) || self.queries.contains_key(key)
     }
 
     /// What keeps datasets from being served.

@@ -1,7 +1,7 @@
 //! What may be asked, free of any transport.
 
 use crate::principal::{Principal, Purpose};
-use crate::product::Address;
+use crate::product::{Address, Argument};
 
 /// Who asks, and for which purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Question {
     }
 }
 
-/// One product's rows, maybe fewer of them and fewer columns.
+/// One product's rows, or those of a named query, maybe fewer of them and fewer columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProductQuestion {
     /// Which product.
@@ -44,11 +44,13 @@ pub struct ProductQuestion {
     pub filter: Option<String>,
     /// At most so many rows.
     pub limit: Option<u64>,
+    /// The arguments of a named query, by name.
+    pub arguments: Vec<(String, Argument)>,
 }
 
 impl ProductQuestion {
     /// Everything of the product that the caller may see.
     pub fn all(address: Address) -> Self {
-        Self { address, columns: Vec::new(), filter: None, limit: None }
+        Self { address, columns: Vec::new(), filter: None, limit: None, arguments: Vec::new() }
     }
 }

@@ -1,6 +1,7 @@
 //! What an answer is made of: of which products and versions, as of when, and what of them the policy kept back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -12,7 +13,7 @@ use crate::audit::DatasetRead;
 use crate::policy::RowFilter;
 use crate::principal::Purpose;
 use crate::product::{Mask, Version};
-use crate::query::{GovernedPlan, GovernedTable, Rows};
+use crate::query::{GovernedPlan, GovernedTable, QueryTemplate, Rows};
 
 /// What an answer is made of, for whoever receives it. It tells of nothing that the answer's schema does not show.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,8 @@ pub struct Receipt {
     pub purpose: Purpose,
     /// The datasets read, in the order the statement names them.
     pub datasets: Vec<DatasetReceipt>,
+    /// The named queries called.
+    pub queries: Vec<Arc<QueryTemplate>>,
 }
 
 /// What is read of one dataset.

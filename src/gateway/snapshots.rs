@@ -5,12 +5,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::publish::DatasetKey;
+use crate::query::QueryTemplate;
 use crate::source::{DatasetSource, Part};
 
 /// The snapshot that an answer reads of one dataset.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotRef {
-    /// `domain.dataset@version`.
+    /// `domain.dataset@version`, or `domain.product@version/query`.
     pub dataset: String,
     /// The snapshot's id.
     pub id: String,
@@ -23,6 +24,13 @@ pub struct Pinned {
     pub snapshots: Vec<SnapshotRef>,
     /// The part of the answer's only dataset, when others read the rest.
     pub part: Option<Part>,
+}
+
+impl SnapshotRef {
+    /// A named query as it is asked now: its name cannot be a dataset's.
+    pub(super) fn of_query(query: &Arc<QueryTemplate>) -> Self {
+        Self { dataset: query.to_string(), id: query.digest().to_owned() }
+    }
 }
 
 /// A snapshot that an answer reads.

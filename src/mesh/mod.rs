@@ -40,7 +40,7 @@ pub use config::{DomainConfig, MeshConfig};
 pub use domain::Domain;
 pub use load::{load_domain, load_domain_edited};
 pub use policy_test::{Denial, Expectation, PolicyTest, TestPrincipal};
-pub use resolve::Served;
+pub use resolve::{Served, ServedQuery};
 pub use store::OpenStore;
 pub use watch::{WatchConfig, WatchError, Watcher};
 

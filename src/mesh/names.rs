@@ -13,6 +13,7 @@ pub(super) fn check(products: &[Arc<Product>], faults: &mut Vec<Fault>) {
         by_product.entry(&product.id.name).or_default().push(product);
     }
     unique(products, &by_product, faults);
+    unique_queries(products, &by_product, faults);
     for versions in by_product.values() {
         distinct_versions(versions, faults);
         one_default(versions, faults);
@@ -33,6 +34,27 @@ fn unique(products: &[Arc<Product>], by_product: &BTreeMap<&Name, Vec<&Product>>
                 let reason = format!("the dataset `{}` has the name of another product of the domain", dataset.name);
                 faults.push(Fault::new(&product.file, reason).hint("names are unique in their domain: rename one"));
             }
+        }
+    }
+}
+
+/// A query's name is its own in the domain: no other product has a query or dataset of that name, none is called so.
+fn unique_queries(products: &[Arc<Product>], by_product: &BTreeMap<&Name, Vec<&Product>>, faults: &mut Vec<Fault>) {
+    let mut owners: BTreeMap<&Name, &Product> = BTreeMap::new();
+    for product in products {
+        for query in &product.queries {
+            let first = *owners.entry(&query.name).or_insert(product);
+            let reason = if first.id != product.id {
+                format!("the query `{}` is also one of product `{}`", query.name, first.id.name)
+            } else if by_product.contains_key(&query.name) {
+                format!("the query `{}` has the name of a product of the domain", query.name)
+            } else if let Some(other) = products.iter().find(|other| other.dataset(query.name.as_str()).is_some()) {
+                format!("the query `{}` has the name of a dataset of product `{}`", query.name, other.id.name)
+            } else {
+                continue;
+            };
+            let fault = Fault::new(&product.file, reason).at(query.line);
+            faults.push(fault.hint("names are unique in their domain: rename one"));
         }
     }
 }

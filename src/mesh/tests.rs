@@ -296,6 +296,50 @@ fn addresses_resolve_to_one_identity() {
     );
 }
 
+/// A contract that offers these queries.
+fn offering(product: &str, version: &str, default: bool, queries: &[&str]) -> String {
+    let items: Vec<String> = queries.iter().map(|name| format!("{{name: {name}, sql: SELECT 1}}")).collect();
+    let property = format!("customProperties: [{{property: airside.queries, value: [{}]}}, ", items.join(", "));
+    contract(product, version, "active", &[product], default).replacen("customProperties: [", &property, 1)
+}
+
+#[test]
+fn a_query_has_a_name_of_its_own_and_one_identity() {
+    let place = Place::new();
+    place
+        .write("domains/sales/products/b.odcs.yaml", offering("basket", "1.0.0", true, &["find", "look"]))
+        .write("domains/sales/products/b2.odcs.yaml", offering("basket", "2.0.0", false, &["find"]));
+    let mesh = place.load().unwrap();
+    let answer = |address: Address| {
+        mesh.resolve_query(&address)
+            .map(|(product, query)| format!("{}@{}/{}", product.id, product.version, query.name))
+    };
+    let path = |parts: &[&str]| answer(Address::from_path(parts).unwrap());
+    let table = |name: &str| answer(Address::from_table("sales", name).unwrap());
+    assert_eq!(path(&["sales", "basket", "find"]).unwrap(), "sales.basket@1.0.0/find");
+    assert_eq!(path(&["sales", "find"]), path(&["sales", "basket", "find"]));
+    assert_eq!(table("find"), path(&["sales", "basket", "find"]));
+    assert_eq!(table("find_v2").unwrap(), "sales.basket@2.0.0/find");
+    assert_eq!(path(&["sales", "basket@2", "find"]), table("find_v2"));
+    for nothing in [path(&["sales", "basket@2", "look"]), path(&["sales", "orders", "find"]), table("basket")] {
+        assert_eq!(nothing, None);
+    }
+    let served: Vec<String> =
+        mesh.served_queries().map(|served| format!("{} {:?}", served.query.name, served.major)).collect();
+    assert_eq!(served, ["find None", "look None", "find Some(2)"]);
+
+    place.write("domains/sales/products/c.odcs.yaml", offering("cart", "1.0.0", false, &["look", "orders", "lines"]));
+    place.write("domains/sales/products/d.odcs.yaml", contract("deals", "1.0.0", "active", &["lines"], false));
+    let faults = place.faults();
+    for expected in [
+        "the query `look` is also one of product `basket`",
+        "the query `orders` has the name of a product of the domain",
+        "the query `lines` has the name of a dataset of product `deals`",
+    ] {
+        assert!(faults.iter().any(|fault| fault.contains(expected)), "{expected}\n{faults:#?}");
+    }
+}
+
 #[test]
 fn standards_ask_for_names_quality_and_masks() {
     let place = Place::new();

@@ -89,6 +89,16 @@ impl Address {
         }
     }
 
+    /// The address as a descriptor's path.
+    pub fn path(&self) -> Vec<String> {
+        let Self { domain, name, version, part } = self;
+        let product = match version {
+            Some(version) => format!("{name}@{version}"),
+            None => name.to_string(),
+        };
+        [domain.to_string(), product].into_iter().chain(part.iter().map(ToString::to_string)).collect()
+    }
+
     /// Parses the form that an address is displayed in: `sales.orders@2.1/lines`.
     ///
     /// # Errors

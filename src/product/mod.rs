@@ -6,6 +6,7 @@ mod model;
 mod name;
 pub mod odcs;
 mod purpose;
+mod query;
 mod version;
 
 pub use address::{Address, AddressError, ProductId};
@@ -13,4 +14,5 @@ pub use mask::{Mask, UnknownMask};
 pub use model::{Column, Dataset, ForeignKey, Location, Origin, Product, Promise, QualityRule, Role, Status};
 pub use name::{MAX_NAME_LENGTH, Name, NameError, version_suffix};
 pub use purpose::{MAX_PURPOSE, is_purpose};
+pub use query::{Argument, Misfit, NamedQuery, Parameter, ParameterType};
 pub use version::{Version, VersionError, VersionRequirement};

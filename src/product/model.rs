@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::address::ProductId;
 use super::mask::Mask;
 use super::name::Name;
+use super::query::NamedQuery;
 use super::version::Version;
 
 /// One version of a data product. Immutable; a changed contract makes a new one.
@@ -41,6 +42,8 @@ pub struct Product {
     pub roles: Vec<Role>,
     /// Its tables, at least one, in the contract's order.
     pub datasets: Vec<Arc<Dataset>>,
+    /// The queries it offers by name, in the contract's order.
+    pub queries: Vec<Arc<NamedQuery>>,
     /// Promises of the contract's `slaProperties`, as written.
     pub promises: Vec<Promise>,
     /// Where its consumers get help: channel and, if given, address.
@@ -178,6 +181,11 @@ impl Product {
     /// The dataset of this name.
     pub fn dataset(&self, name: &str) -> Option<&Arc<Dataset>> {
         self.datasets.iter().find(|dataset| dataset.name.as_str() == name)
+    }
+
+    /// The named query of this name.
+    pub fn query(&self, name: &str) -> Option<&Arc<NamedQuery>> {
+        self.queries.iter().find(|query| query.name.as_str() == name)
     }
 
     /// Whether the product may be read for this purpose: it asks for none, or for this one among others.

@@ -20,6 +20,7 @@ use super::planning::Planner;
 use super::session::Sessions;
 use super::{
     Description, GovernedPlan, GovernedTable, MaskKeys, Parameters, QueryError, QueryErrorKind, RecordStream, Statement,
+    TableShape,
 };
 
 /// What queries may use, all of them together where nothing else is said.
@@ -134,7 +135,25 @@ impl Engine {
         statement: &Statement,
         tables: Vec<GovernedTable>,
     ) -> Result<Description, QueryError> {
-        self.on_planning_thread(mesh, statement, tables, |planner, handle| handle.block_on(planner.describe())).await
+        self.on_planning_thread(statement, self.governed(mesh, tables), |planner, handle| {
+            handle.block_on(planner.describe())
+        })
+        .await
+    }
+
+    /// What a statement would answer over tables of these shapes, whoever asks.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub async fn sketch(
+        &self,
+        mesh: &str,
+        statement: &Statement,
+        tables: Vec<TableShape>,
+    ) -> Result<Description, QueryError> {
+        let (sessions, mesh) = (Arc::clone(&self.sessions), mesh.to_owned());
+        let planner = move |statement, deadline| Planner::sketching(&sessions, &mesh, statement, &tables, deadline);
+        self.on_planning_thread(statement, planner, |planner, handle| handle.block_on(planner.describe())).await
     }
 
     /// Plans a statement over `tables`, which must hold every table it names; `mesh` is the catalog's name. With several
@@ -152,7 +171,20 @@ impl Engine {
         parameters: impl Into<Parameters>,
     ) -> Result<GovernedPlan, QueryError> {
         let Parameters(rows) = parameters.into();
-        self.on_planning_thread(mesh, statement, tables, |planner, handle| handle.block_on(planner.plan(rows))).await
+        self.on_planning_thread(statement, self.governed(mesh, tables), |planner, handle| {
+            handle.block_on(planner.plan(rows))
+        })
+        .await
+    }
+
+    /// How a statement over `tables` begins to be planned.
+    fn governed(
+        &self,
+        mesh: &str,
+        tables: Vec<GovernedTable>,
+    ) -> impl FnOnce(Statement, Instant) -> Result<Planner, QueryError> + Send + 'static {
+        let (sessions, mesh) = (Arc::clone(&self.sessions), mesh.to_owned());
+        move |statement, deadline| Planner::new(&sessions, &mesh, statement, &tables, deadline)
     }
 
     /// Runs a plan until `deadline`, if it is earlier than the engine's own. To be called within a tokio runtime; the
@@ -165,9 +197,8 @@ impl Engine {
 
     async fn on_planning_thread<T: Send + 'static>(
         &self,
-        mesh: &str,
         statement: &Statement,
-        tables: Vec<GovernedTable>,
+        begin: impl FnOnce(Statement, Instant) -> Result<Planner, QueryError> + Send + 'static,
         work: impl FnOnce(Planner, Handle) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let deadline = Instant::now() + self.planning_timeout;
@@ -175,13 +206,11 @@ impl Engine {
         let Ok(Ok(permit)) = acquired else {
             return Err(QueryError::new(QueryErrorKind::ResourcesExhausted, "too many statements are being planned"));
         };
-        let (sessions, handle) = (Arc::clone(&self.sessions), self.handle.clone());
-        let (mesh, statement) = (mesh.to_owned(), statement.clone());
+        let (statement, handle) = (statement.clone(), self.handle.clone());
         let thread = self.handle.spawn_blocking(move || {
             // INVARIANT: the permit goes when the thread is done, not when the caller leaves.
             let _permit = permit;
-            let planner = Planner::new(&sessions, &mesh, statement, &tables, deadline)?;
-            work(planner, handle)
+            work(begin(statement, deadline)?, handle)
         });
         match tokio::time::timeout_at(deadline.into(), thread).await {
             Ok(Ok(planned)) => planned,

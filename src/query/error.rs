@@ -27,6 +27,8 @@ pub enum QueryErrorKind {
     UnknownTable,
     /// It names a column that does not exist for this principal.
     UnknownColumn,
+    /// A named query reads a column that this principal may not.
+    NotGranted,
     /// Types, functions, arguments or parameters do not fit.
     Invalid,
     /// The statement is larger or deeper than permitted.
@@ -63,6 +65,7 @@ impl QueryErrorKind {
             Self::Unsupported => "unsupported",
             Self::UnknownTable => "not_found",
             Self::UnknownColumn => "unknown_column",
+            Self::NotGranted => "not_granted",
             Self::Invalid => "invalid",
             Self::Limit => "limit",
             Self::Deadline => "deadline",
@@ -125,6 +128,16 @@ impl QueryError {
 
     pub(crate) fn unknown_table(name: impl fmt::Display) -> Self {
         Self::new(QueryErrorKind::UnknownTable, format!("table `{}` not found", excerpt(&name.to_string())))
+    }
+
+    pub(crate) fn unknown_query(name: impl fmt::Display) -> Self {
+        Self::new(QueryErrorKind::UnknownTable, format!("query `{}` not found", excerpt(&name.to_string())))
+    }
+
+    /// The query may be known of, but what it reads is not all this principal's to read. It does not say what.
+    pub(crate) fn query_not_granted(named: &str) -> Self {
+        let message = format!("the query `{named}` reads more than you may: ask its owner");
+        Self::new(QueryErrorKind::NotGranted, message)
     }
 
     pub(crate) fn deadline() -> Self {

@@ -14,7 +14,10 @@ use parquet::file::properties::WriterProperties;
 
 use super::*;
 use crate::policy::{Comparison, Grant, GrantedColumn, Literal, RowFilter};
-use crate::product::{Column, Dataset, Location, Mask, Name, Origin, Product, ProductId, Status, Version};
+use crate::product::{
+    Argument, Column, Dataset, Location, Mask, Name, NamedQuery, Origin, Parameter, ParameterType, Product, ProductId,
+    Status, Version,
+};
 use crate::seal::Secret;
 use crate::source::{DatasetSource, Stores, StoresConfig};
 
@@ -111,6 +114,17 @@ impl Fixture {
         self.engine.plan(MESH, &statement, self.tables.clone(), parameters).await
     }
 
+    /// Plans a statement that may call these queries.
+    pub(super) async fn plan_calling(
+        &self,
+        sql: &str,
+        queries: &[Arc<QueryTemplate>],
+        parameters: Vec<ScalarValue>,
+    ) -> Result<GovernedPlan, QueryError> {
+        let statement = calling(sql, queries)?;
+        self.engine.plan(MESH, &statement, self.tables.clone(), parameters).await
+    }
+
     pub(super) async fn describe(&self, sql: &str) -> Result<Description, QueryError> {
         let statement = Statement::parse(sql, &Limits::default())?;
         self.engine.describe(MESH, &statement, self.tables.clone()).await
@@ -179,6 +193,35 @@ pub(super) fn column(name: &str, data_type: DataType) -> Column {
     }
 }
 
+/// A query of the domain `sales`.
+pub(super) fn query(
+    name: &str,
+    parameters: &[(&str, DataType, Option<Argument>)],
+    sql: &str,
+) -> Result<Arc<QueryTemplate>, QueryError> {
+    let parameters = parameters.iter().map(|(name, data_type, default)| Parameter {
+        name: Name::parse(name).unwrap(),
+        description: None,
+        data_type: ParameterType::new(data_type.clone()).unwrap(),
+        default: default.clone(),
+    });
+    let parameters = parameters.collect();
+    let (product, _) = product("offers", &[], Origin::Derived { sql: String::new() });
+    let name = Name::parse(name).unwrap();
+    let declared = NamedQuery { name, description: None, parameters, sql: sql.into(), line: 1 };
+    QueryTemplate::parse(&product, &Arc::new(declared), &Limits::default()).map(Arc::new)
+}
+
+/// A statement that may call these queries.
+pub(super) fn calling(sql: &str, queries: &[Arc<QueryTemplate>]) -> Result<Statement, QueryError> {
+    Statement::parse_with(sql, &Limits::default(), &mut |name| {
+        let found = queries
+            .iter()
+            .find(|query| name.schema.as_deref() == Some("sales") && query.declared().name.as_str() == name.table);
+        found.cloned().ok_or_else(|| QueryError::unknown_query(name))
+    })
+}
+
 fn product(table: &str, columns: &[Column], origin: Origin) -> (Arc<Product>, Arc<Dataset>) {
     let dataset = Arc::new(Dataset {
         name: Name::parse(table).unwrap(),
@@ -202,6 +245,7 @@ fn product(table: &str, columns: &[Column], origin: Origin) -> (Arc<Product>, Ar
         purposes: BTreeSet::new(),
         roles: Vec::new(),
         datasets: vec![Arc::clone(&dataset)],
+        queries: Vec::new(),
         promises: Vec::new(),
         support: Vec::new(),
         file: PathBuf::new(),

@@ -32,6 +32,8 @@ mod table;
 mod wire;
 
 #[cfg(test)]
+mod named_tests;
+#[cfg(test)]
 mod tests;
 
 pub use engine::{Engine, EngineConfig, EngineError};
@@ -44,6 +46,6 @@ pub use parameters::Parameters;
 pub use planning::{Description, GovernedPlan};
 pub use provenance::ColumnSource;
 pub use shape::Shape;
-pub use statement::{Statement, TableName};
-pub use table::{FileRows, GovernedTable, Rows};
+pub use statement::{Arguments, FindQuery, QueryTemplate, Scan, Statement, TableName};
+pub use table::{FileRows, GovernedTable, Rows, TableShape};
 pub use wire::wire_schema;

@@ -21,7 +21,7 @@ use super::reads::Reads;
 use super::session::Sessions;
 use super::shape::Shape;
 use super::wire::{wire_schema, wire_type};
-use super::{GovernedTable, MaskKey, QueryError, Statement};
+use super::{GovernedTable, MaskKey, QueryError, Statement, TableShape};
 
 /// What a statement answers and asks for, without its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,17 +48,29 @@ fn fitted(
         )));
     }
     let values = values.into_iter().zip(expected).enumerate().map(|(at, (value, expected))| {
+        let misfit = || QueryError::invalid(format!("the value of parameter `${}` does not fit", at + 1));
         if value.data_type().is_nested() {
             return Err(QueryError::invalid("a parameter is a plain value, not a list or struct"));
         }
         match expected {
             Some(expected) if *expected != value.data_type() => value
                 .cast_to(expected)
-                .map_err(|_| QueryError::invalid(format!("the value of parameter `${}` does not fit", at + 1))),
+                .ok()
+                // An argument of a named query arrives as it was given, or not at all.
+                .filter(|cast| statement.argument_type(at + 1).is_none() || holds(cast, &value))
+                .ok_or_else(misfit),
             _ => Ok(value),
         }
     });
     Ok(values.collect::<Result<Vec<_>, _>>()?.into())
+}
+
+/// Whether a value that was cast is still what it was.
+fn holds(cast: &ScalarValue, value: &ScalarValue) -> bool {
+    if value.data_type().is_string() || value.is_null() {
+        return true;
+    }
+    cast.cast_to(&value.data_type()).is_ok_and(|back| back == *value)
 }
 
 /// A plan that may run once: its dynamic filters are filled in as it runs.
@@ -109,6 +121,8 @@ pub(super) struct Planner {
     interrupt: Arc<Interrupt>,
     statement: Statement,
     deadline: Instant,
+    /// Whether a principal asks, who must not learn what named queries read.
+    withholds: bool,
 }
 
 impl Planner {
@@ -121,7 +135,20 @@ impl Planner {
     ) -> Result<Self, QueryError> {
         let interrupt = Arc::new(Interrupt::default());
         let state = sessions.open(mesh, &statement, tables, &sessions.mask_key(), &interrupt)?;
-        Ok(Self { state, interrupt, statement, deadline })
+        Ok(Self { state, interrupt, statement, deadline, withholds: true })
+    }
+
+    /// For a statement over tables of which no row is read.
+    pub(super) fn sketching(
+        sessions: &Sessions,
+        mesh: &str,
+        statement: Statement,
+        tables: &[TableShape],
+        deadline: Instant,
+    ) -> Result<Self, QueryError> {
+        let interrupt = Arc::new(Interrupt::default());
+        let state = sessions.open_shapes(mesh, &statement, tables, &interrupt)?;
+        Ok(Self { state, interrupt, statement, deadline, withholds: false })
     }
 
     /// The statement's schema and parameters.
@@ -180,7 +207,21 @@ impl Planner {
     async fn logical(&self) -> Result<LogicalPlan, QueryError> {
         self.in_time()?;
         let plan = self.state.statement_to_plan(self.statement.to_parsed()).await;
-        plan.map_err(|error| planning(&error))
+        match plan {
+            Ok(plan) => Ok(plan),
+            Err(error) => Err(self.withheld().await.unwrap_or_else(|| planning(&error))),
+        }
+    }
+
+    /// What to say when it is a named query that does not plan: it did for its owner, so a column that it names is
+    /// hidden from this principal. The words of the error would be the owner's, not the caller's.
+    async fn withheld(&self) -> Option<QueryError> {
+        for call in self.statement.calls().iter().filter(|_| self.withholds) {
+            if self.state.statement_to_plan(call.to_parsed()).await.is_err() {
+                return Some(QueryError::query_not_granted(&call.named));
+            }
+        }
+        None
     }
 
     fn analyse(&self, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
@@ -206,9 +247,14 @@ impl Planner {
     /// The types of the parameters, as far as the statement tells them.
     fn parameter_types(&self, plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError> {
         let known = plan.get_parameter_types().map_err(|error| planning(&error))?;
-        let types = (1..=self.statement.parameters()).map(|number| match known.get(&format!("${number}")) {
-            Some(Some(DataType::Null) | None) | None => None,
-            Some(Some(data_type)) => Some(wire_type(data_type)),
+        let types = (1..=self.statement.parameters()).map(|number| {
+            if let Some(declared) = self.statement.argument_type(number) {
+                return Some(declared.as_arrow().clone());
+            }
+            match known.get(&format!("${number}")) {
+                Some(Some(DataType::Null) | None) | None => None,
+                Some(Some(data_type)) => Some(wire_type(data_type)),
+            }
         });
         Ok(types.collect())
     }

@@ -12,6 +12,7 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider, TableProvider,
 };
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::cache::cache_manager::CacheManager;
 use datafusion::execution::disk_manager::DiskManager;
@@ -27,7 +28,7 @@ use super::functions::{BoundConcatenation, Functions};
 use super::governed_scan::{GovernedProvider, Origin};
 use super::interrupt::Interrupt;
 use super::planning::DerivedPlanner;
-use super::{EngineConfig, GovernedTable, MaskKey, MaskKeys, QueryError, Rows, Statement};
+use super::{EngineConfig, GovernedTable, MaskKey, MaskKeys, QueryError, Rows, Statement, TableShape};
 
 /// What the sessions of an engine have in common.
 pub(super) struct Sessions {
@@ -63,13 +64,45 @@ impl Sessions {
         key: &MaskKey,
         interrupt: &Arc<Interrupt>,
     ) -> Result<SessionState, QueryError> {
-        check_names(mesh, statement, tables)?;
+        let known = |schema: &str, name: &str| tables.iter().any(|table| schema == table.schema && name == table.table);
+        check_names(mesh, statement, &known)?;
+        let catalogs = self.catalogs(mesh, tables, key).map_err(|error| QueryError::internal(&error))?;
+        Ok(self.state(mesh, catalogs, Stores::of(tables), interrupt))
+    }
+
+    /// A session that knows of `tables` no more than their columns.
+    pub(super) fn open_shapes(
+        &self,
+        mesh: &str,
+        statement: &Statement,
+        tables: &[TableShape],
+        interrupt: &Arc<Interrupt>,
+    ) -> Result<SessionState, QueryError> {
+        let known = |schema: &str, name: &str| {
+            tables.iter().any(|table| table.name.schema.as_deref() == Some(schema) && name == table.name.table)
+        };
+        check_names(mesh, statement, &known)?;
+        let tables = tables.iter().map(|table| {
+            let provider: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::clone(&table.columns)));
+            (table.name.schema.as_deref().unwrap_or_default(), table.name.table.as_str(), provider)
+        });
+        let catalogs = catalogs_of(mesh, tables).map_err(|error| QueryError::internal(&error))?;
+        Ok(self.state(mesh, catalogs, Stores::of(&[]), interrupt))
+    }
+
+    fn state(
+        &self,
+        mesh: &str,
+        catalogs: Arc<dyn CatalogProviderList>,
+        stores: Stores,
+        interrupt: &Arc<Interrupt>,
+    ) -> SessionState {
         let functions = Functions::permitted();
         let runtime = RuntimeEnv {
             memory_pool: Arc::clone(&self.memory_pool),
             disk_manager: Arc::clone(&self.disk_manager),
             cache_manager: Arc::clone(&self.cache_manager),
-            object_store_registry: Arc::new(Stores::of(tables)),
+            object_store_registry: Arc::new(stores),
         };
         let mut state = SessionStateBuilder::new()
             // No schema has an empty name, so a table must be named with its domain.
@@ -77,7 +110,7 @@ impl Sessions {
                 self.config.clone().with_default_catalog_and_schema(mesh, "").with_extension(Arc::clone(interrupt)),
             )
             .with_runtime_env(Arc::new(runtime))
-            .with_catalog_list(self.catalogs(mesh, tables, key).map_err(|error| QueryError::internal(&error))?)
+            .with_catalog_list(catalogs)
             .with_scalar_functions(functions.scalar.clone())
             .with_aggregate_functions(functions.aggregate.clone())
             .with_window_functions(functions.window.clone())
@@ -86,7 +119,7 @@ impl Sessions {
             .build();
         // What `now()` and its kin say: without it they fail.
         state.mark_start_execution();
-        Ok(state)
+        state
     }
 
     fn catalogs(
@@ -95,23 +128,9 @@ impl Sessions {
         tables: &[GovernedTable],
         key: &MaskKey,
     ) -> DataFusionResult<Arc<dyn CatalogProviderList>> {
-        let catalog = MemoryCatalogProvider::new();
-        for table in tables {
-            let schema = match catalog.schema(&table.schema) {
-                Some(schema) => schema,
-                None => {
-                    let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
-                    catalog.register_schema(&table.schema, Arc::clone(&schema))?;
-                    schema
-                }
-            };
-            if !schema.table_exist(&table.table) {
-                schema.register_table(table.table.clone(), self.provider(mesh, table, key))?;
-            }
-        }
-        let list = MemoryCatalogProviderList::new();
-        list.register_catalog(mesh.to_owned(), Arc::new(catalog));
-        Ok(Arc::new(list))
+        let tables =
+            tables.iter().map(|table| (table.schema.as_str(), table.table.as_str(), self.provider(mesh, table, key)));
+        catalogs_of(mesh, tables)
     }
 
     fn provider(self: &Arc<Self>, mesh: &str, table: &GovernedTable, key: &MaskKey) -> Arc<dyn TableProvider> {
@@ -133,13 +152,36 @@ impl Sessions {
     }
 }
 
-/// Every table must be among those given, under the mesh's name if it has a catalog: what is hidden and
-/// what is misspelt get the same answer.
-fn check_names(mesh: &str, statement: &Statement, tables: &[GovernedTable]) -> Result<(), QueryError> {
+/// The one catalog of a session: schema, table and provider of each table.
+fn catalogs_of<'a>(
+    mesh: &str,
+    tables: impl Iterator<Item = (&'a str, &'a str, Arc<dyn TableProvider>)>,
+) -> DataFusionResult<Arc<dyn CatalogProviderList>> {
+    let catalog = MemoryCatalogProvider::new();
+    for (in_schema, table, provider) in tables {
+        let schema = match catalog.schema(in_schema) {
+            Some(schema) => schema,
+            None => {
+                let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+                catalog.register_schema(in_schema, Arc::clone(&schema))?;
+                schema
+            }
+        };
+        if !schema.table_exist(table) {
+            schema.register_table(table.to_owned(), provider)?;
+        }
+    }
+    let list = MemoryCatalogProviderList::new();
+    list.register_catalog(mesh.to_owned(), Arc::new(catalog));
+    Ok(Arc::new(list))
+}
+
+/// Every table must be among those known, by schema and name, under the mesh's name if it has a catalog: what is
+/// hidden and what is misspelt get the same answer.
+fn check_names(mesh: &str, statement: &Statement, known: &dyn Fn(&str, &str) -> bool) -> Result<(), QueryError> {
     for name in statement.tables() {
-        let known = name.catalog.as_deref().is_none_or(|catalog| catalog == mesh)
-            && tables.iter().any(|table| name.schema.as_deref() == Some(&*table.schema) && name.table == table.table);
-        if !known {
+        let in_mesh = name.catalog.as_deref().is_none_or(|catalog| catalog == mesh);
+        if !in_mesh || !name.schema.as_deref().is_some_and(|schema| known(schema, &name.table)) {
             return Err(QueryError::unknown_table(name));
         }
     }

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use object_store::ObjectStore;
 
-use super::Statement;
+use super::{Statement, TableName};
 use crate::policy::Grant;
 use crate::product::Dataset;
 use crate::source::{DatasetSource, SourceError};
@@ -24,6 +25,15 @@ pub struct GovernedTable {
     pub grant: Grant,
     /// Where its rows come from.
     pub rows: Rows,
+}
+
+/// A table's columns without its rows, to see whether a statement plans: it opens nothing, so it needs no grant.
+#[derive(Debug, Clone)]
+pub struct TableShape {
+    /// The table as the statement names it.
+    pub name: TableName,
+    /// Its columns.
+    pub columns: SchemaRef,
 }
 
 /// Where the rows of a dataset come from.

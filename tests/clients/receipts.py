@@ -19,6 +19,26 @@ class Dataset:
 
 
 @dataclass
+class Parameter:
+    """What a named query asks for."""
+
+    name: str = ""
+    type: str = ""
+    description: str = ""
+    required: bool = False
+
+
+@dataclass
+class Query:
+    """A named query."""
+
+    address: str = ""
+    version: str = ""
+    description: str = ""
+    parameters: list[Parameter] = field(default_factory=list)
+
+
+@dataclass
 class Receipt:
     """What an answer is made of."""
 
@@ -26,6 +46,7 @@ class Receipt:
     policy_version: str = ""
     purpose: str = ""
     datasets: list[Dataset] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
 
 
 def decode(message: bytes) -> Receipt:
@@ -33,6 +54,8 @@ def decode(message: bytes) -> Receipt:
     for number, value in fields(message):
         if number == 4:
             receipt.datasets.append(_dataset(value))
+        elif number == 5:
+            receipt.queries.append(_query(value))
         else:
             setattr(receipt, {1: "decision", 2: "policy_version", 3: "purpose"}[number], value.decode())
     return receipt
@@ -54,3 +77,15 @@ def _dataset(message: bytes) -> Dataset:
             case 7:
                 dataset.rows_restricted = bool(value)
     return dataset
+
+
+def _query(message: bytes) -> Query:
+    query = Query()
+    for number, value in fields(message):
+        if number == 4:
+            known = {1: "name", 2: "type", 3: "description", 4: "required"}
+            parts = {known[key]: part.decode() if key < 4 else bool(part) for key, part in fields(value)}
+            query.parameters.append(Parameter(**parts))
+        else:
+            setattr(query, {1: "address", 2: "version", 3: "description"}[number], value.decode())
+    return query

@@ -87,6 +87,12 @@ def test_flights_are_listed_as_they_are_read(session):
         ("marketing", "customer_lifetime_value"),
     } <= set(listed)
     for path, info in listed.items():
+        if not info.endpoints:
+            assert path[1:] in (
+                ("customer_lifetime_value", "get_cltv"),
+                ("customer_lifetime_value", "get_cltv_by_segment"),
+            )
+            continue
         assert info.schema.equals(steward.info(FlightDescriptor.for_path(*path)).schema), path
 
 

@@ -26,6 +26,8 @@ async fn everybody_finds_what_policies_show() {
             "geography.nation",
             "geography.region",
             "marketing.customer_lifetime_value",
+            "marketing.customer_lifetime_value.get_cltv",
+            "marketing.customer_lifetime_value.get_cltv_by_segment",
             "sales.lineitem",
             "sales.orders",
             "supply.part",

@@ -118,11 +118,21 @@ impl Gateway {
         match subject {
             Subject::Product(address) => {
                 let named = address.to_string();
+                if let found @ Some(_) = published.query(address) {
+                    let template = published.inspected_query(viewer, found, &named)?;
+                    let tables = template.tables().iter().filter_map(|table| {
+                        let (product, dataset) = published.resolve_table(table)?;
+                        Some((table.to_string(), product, dataset))
+                    });
+                    return Ok(tables.collect());
+                }
                 let (product, dataset) = published.inspected(viewer, published.mesh().resolve(address), &named)?;
                 Ok(vec![(named, product, dataset)])
             }
             Subject::Sql(sql) => {
-                let statement = Statement::parse(sql, &self.limits)?;
+                let statement = Statement::parse_with(sql, &self.limits, &mut |name| {
+                    published.inspected_query(viewer, published.called(name), &name.to_string())
+                })?;
                 if statement.tables().is_empty() && matches!(viewer, Viewer::Administrator(_)) {
                     return Err(AnswerError::NotFound("a statement without tables".to_owned()));
                 }

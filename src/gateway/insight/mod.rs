@@ -32,6 +32,7 @@ use crate::authn::{AuthnError, Role, Verified};
 use crate::policy::{Decision, PolicyPlace};
 use crate::principal::{Principal, Purpose};
 use crate::product::{Dataset, Product};
+use crate::query::QueryTemplate;
 
 /// On whose behalf one looks behind decisions.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +132,21 @@ impl Published {
     ) -> Result<(Arc<Product>, Arc<Dataset>), AnswerError> {
         let found = found.filter(|(product, _)| self.shows(viewer, product));
         found.ok_or_else(|| AnswerError::NotFound(named.to_owned()))
+    }
+
+    /// The named query asked about, if the viewer may look behind all it reads; else it does not exist.
+    fn inspected_query(
+        &self,
+        viewer: Viewer<'_>,
+        found: Option<(Arc<Product>, Arc<QueryTemplate>)>,
+        named: &str,
+    ) -> Result<Arc<QueryTemplate>, AnswerError> {
+        let found = found.filter(|(product, template)| {
+            let mut tables = template.tables().iter().map(|table| self.resolve_table(table));
+            self.shows(viewer, product)
+                && tables.all(|found| found.is_some_and(|(product, _)| self.shows(viewer, &product)))
+        });
+        found.map(|(_, template)| template).ok_or_else(|| AnswerError::NotFound(named.to_owned()))
     }
 
     /// The principal that somebody would be after sign-in.

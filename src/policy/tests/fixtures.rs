@@ -64,6 +64,7 @@ pub(in crate::policy) fn product(domain: &str, product: &str, version: &str, col
         purposes: BTreeSet::new(),
         roles: Vec::new(),
         datasets: vec![Arc::new(dataset)],
+        queries: Vec::new(),
         promises: Vec::new(),
         support: Vec::new(),
         file: PathBuf::from(format!("{product}.odcs.yaml")),

@@ -414,3 +414,90 @@ proptest! {
         }
     }
 }
+
+const NAMED: &str = include_str!("../../../tests/contracts/good/named_queries.odcs.yaml");
+
+#[test]
+fn named_queries_are_read_with_their_parameters() {
+    let product = parsed("marketing", NAMED).unwrap();
+    let shown: Vec<String> = product
+        .queries
+        .iter()
+        .map(|query| {
+            let parameters = query.parameters.iter().map(|parameter| {
+                let default = parameter.default.as_ref().map(|default| format!(" = {default:?}")).unwrap_or_default();
+                format!("{} {}{default}", parameter.name, parameter.data_type)
+            });
+            format!("{}: {}({})", query.line, query.name, parameters.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    24: get_value(customer_id BIGINT)
+    30: get_value_by_segment(segment VARCHAR = Text("FURNITURE"), since DATE = Text("2020-01-01"), least DECIMAL(15,2) = Number("0.50"))
+    33: count_customers()
+    "#);
+    assert_eq!(product.queries[0].description.as_deref(), Some("What one customer has been worth to us."));
+    assert!(product.queries[1].needs_nothing() && !product.queries[0].needs_nothing());
+}
+
+#[test]
+fn every_mistake_in_a_named_query_has_its_line() {
+    for (from, to, expected) in [
+        (
+            "name: get_value\n",
+            "name: customer_value\n",
+            "20: the query `customer_value` has a name that its product has",
+        ),
+        ("name: count_customers", "name: get_value", "33: the query `get_value` has a name that another query has"),
+        (
+            "name: get_value\n",
+            "name: Get Value\n",
+            "20: the query's name: `Get Value` is not a name: a name matches [a-z][a-z0-9_]* and has at most 64 characters",
+        ),
+        (
+            "name: get_value\n",
+            "name: get_v2\n",
+            "20: the query's name: `get_v2` ends in `_vN`, which addresses a product's version",
+        ),
+        ("name: least", "name: select", "29: the parameter's name: `select` is reserved and cannot be a name"),
+        ("name: least", "name: since", "29: the query has two parameters named `since`"),
+        ("description: What", "descripton: What", "21: `descripton` is not a key of a named query"),
+        (
+            "logicalType: string, default",
+            "logicaltype: string, default",
+            "27: `logicaltype` is not a key of a parameter",
+        ),
+        ("logicalType: string, default: F", "default: F", "27: the parameter `segment` has no type"),
+        (
+            "logicalType: string, default",
+            "logicalType: varchar, default",
+            "27: `varchar` is not a value of `logicalType`",
+        ),
+        ("physicalType: BIGINT", "physicalType: VARCHAR", "23: `VARCHAR` is not a physical type of a integer"),
+        (
+            "logicalType: string, default: F",
+            "physicalType: BLOB, default: F",
+            "27: the parameter `segment` cannot be of this type",
+        ),
+        ("default: \"2020-01-01\"", "default: \"2020-02-30\"", "28: the default of the parameter `since` is no DATE"),
+        ("default: 0.50", "default: 0.505", "29: the default of the parameter `least` is no DECIMAL(15,2)"),
+        ("default: 0.50", "default: [1]", "29: `default` must be a single value, not a list"),
+        (
+            "{name: count_customers, sql: SELECT count(*) AS customers FROM marketing.customer_value}",
+            "{name: count_customers}",
+            "33: a named query lacks `sql`",
+        ),
+        ("SELECT count(*) AS customers FROM marketing.customer_value", "\"\"", "33: the query's SQL is empty"),
+        ("airside.queries", "airside.querys", "18: `airside.querys` is no property that Airside knows"),
+    ] {
+        let text = NAMED.replacen(from, to, 1);
+        assert_ne!(text, NAMED, "{from}");
+        let faults = parsed("marketing", &text).expect_err(expected);
+        let shown: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.line.unwrap(), f.reason)).collect();
+        assert!(shown.contains(&expected.to_owned()), "{expected}\n{shown:#?}");
+    }
+    let misplaced = NAMED
+        .replace("customProperties:", "    customProperties:")
+        .replace("\n  - property: airside", "\n      - property: airside");
+    assert!(parsed("marketing", &misplaced).is_err());
+}

@@ -34,6 +34,10 @@ pub(super) struct Review<'a> {
     windows: usize,
     depth: usize,
     subqueries: bool,
+    /// Whether named queries may be called: they have not been put in yet.
+    calls: bool,
+    /// Calls of named queries.
+    pub(super) called: usize,
 }
 
 /// Calls of growing functions that one statement may hold; their outputs are capped one by one.
@@ -54,7 +58,21 @@ impl<'a> Review<'a> {
             windows: 0,
             depth: 0,
             subqueries,
+            calls: false,
+            called: 0,
         }
+    }
+
+    /// Reviews a query in which named queries may be called; answers how often they are.
+    pub(super) fn calling(query: &ast::Query, limits: &'a Limits) -> Result<usize, QueryError> {
+        let mut review = Self { calls: true, ..Self::new(limits, true) };
+        review.review_query(query)?;
+        Ok(review.called)
+    }
+
+    /// Whether a table of this name with arguments may stand.
+    pub(super) fn may_call(&self, name: &ObjectName) -> bool {
+        self.calls && super::call::is_callable(name)
     }
 
     /// Reviews a whole query; answers the tables it names.

@@ -68,7 +68,9 @@ impl Statement {
         let parts = self.tables.iter().flat_map(|name| [name.catalog.as_deref(), name.schema.as_deref()]);
         let parts = parts.flatten().filter(|word| Name::parse(word).is_ok() || *word == "information_schema");
         let tables = self.tables.iter().filter(|name| Address::from_table("a", &name.table).is_ok());
-        parts.chain(tables.map(|name| name.table.as_str())).collect()
+        let queries =
+            self.calls.iter().flat_map(|call| [call.stands_as.as_str(), call.template.declared().name.as_str()]);
+        parts.chain(tables.map(|name| name.table.as_str())).chain(queries).collect()
     }
 }
 

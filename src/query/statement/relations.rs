@@ -270,7 +270,7 @@ impl Review<'_> {
                 sample,
                 index_hints,
             } => {
-                if args.is_some() {
+                if args.is_some() && !self.may_call(name) {
                     return Err(table_function(name));
                 }
                 refuse(!with_hints.is_empty() || !index_hints.is_empty(), "a table hint")?;
@@ -280,6 +280,11 @@ impl Review<'_> {
                 refuse(json_path.is_some(), "a JSON path")?;
                 refuse(sample.is_some(), "TABLESAMPLE")?;
                 alias.iter().try_for_each(review_alias)?;
+                if args.is_some() {
+                    // What its arguments may be is the call's matter.
+                    self.called += 1;
+                    return self.count(0, 1);
+                }
                 self.review_table(name)
             }
             TableFactor::Derived { lateral: _, subquery, alias, sample } => {
@@ -343,7 +348,7 @@ fn review_alias(alias: &TableAlias) -> Reviewed {
 }
 
 /// One part of a table's name. A text in single quotes would be a file's path.
-fn table_part(part: &ObjectNamePart) -> Result<String, QueryError> {
+pub(super) fn table_part(part: &ObjectNamePart) -> Result<String, QueryError> {
     match part {
         ObjectNamePart::Identifier(Ident { quote_style: Some('\''), .. }) => {
             Err(QueryError::unsupported("a file in place of a table"))

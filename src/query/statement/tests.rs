@@ -69,6 +69,7 @@ fn everything_else_is_refused_by_its_name() {
         ("SELECT * FROM generate_series(1, 1000000)", "table function `generate_series`"),
         ("SELECT * FROM range(1, 10)", "table function `range`"),
         ("SELECT * FROM read_parquet('x')", "table function `read_parquet`"),
+        ("SELECT * FROM sales.get_it(1)", "table function `sales.get_it`"),
         ("SELECT * FROM TABLE(range(1, 2))", "a table function"),
         ("SELECT * FROM LATERAL range(1, 2)", "table function `range`"),
         ("WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT * FROM r) SELECT * FROM r", "WITH RECURSIVE"),
@@ -190,8 +191,17 @@ fn a_tree_as_deep_as_its_text_is_refused_without_a_crash() {
 fn a_product_request_becomes_a_statement() {
     let limits = Limits::default();
     let columns = ["id".to_owned(), "we\"ird".to_owned()];
-    let statement =
-        Statement::scan("sales", "orders", Some(&columns), Some("id > 3 AND region = 'EU'"), Some(7), &limits).unwrap();
+    let statement = Statement::scan(
+        &Scan {
+            schema: "sales",
+            table: "orders",
+            columns: Some(&columns),
+            filter: Some("id > 3 AND region = 'EU'"),
+            limit: Some(7),
+        },
+        &limits,
+    )
+    .unwrap();
     insta::assert_snapshot!(
         statement,
         @r#"SELECT "id", "we""ird" FROM "sales"."orders" WHERE id > 3 AND region = 'EU' LIMIT 7"#
@@ -207,9 +217,22 @@ fn a_product_request_becomes_a_statement() {
         "id = 1 AS x",
         "id = 1 LIMIT 1",
     ] {
-        assert!(Statement::scan("sales", "orders", None, Some(filter), None, &limits).is_err(), "{filter}");
+        assert!(
+            Statement::scan(
+                &Scan { schema: "sales", table: "orders", columns: None, filter: Some(filter), limit: None },
+                &limits
+            )
+            .is_err(),
+            "{filter}"
+        );
     }
-    assert!(Statement::scan("sales", "orders", Some(&[]), None, None, &limits).is_err());
+    assert!(
+        Statement::scan(
+            &Scan { schema: "sales", table: "orders", columns: Some(&[]), filter: None, limit: None },
+            &limits
+        )
+        .is_err()
+    );
 }
 
 proptest! {
@@ -223,7 +246,7 @@ proptest! {
     #[test]
     fn no_row_of_words_panics(words in prop::collection::vec(prop::sample::select(WORDS.to_vec()), 0..40)) {
         let _ = parse(&words.join(" "));
-        let _ = Statement::scan("s", "t", None, Some(&words.join(" ")), None, &Limits::default());
+        let _ = Statement::scan(&Scan { schema: "s", table: "t", columns: None, filter: Some(&words.join(" ")), limit: None }, &Limits::default());
     }
 }
 

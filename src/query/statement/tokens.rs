@@ -13,23 +13,56 @@ use crate::query::{Limits, QueryError, QueryErrorKind};
 /// The tokens of `sql`, every `?` replaced by `$1`, `$2`, … in the order of the text, and the number of
 /// parameters.
 pub(super) fn tokenize(sql: &str, limits: &Limits) -> Result<(Vec<TokenWithSpan>, usize), QueryError> {
+    let mut tokens = checked_tokens(sql, limits)?;
+    let parameters = number_parameters(&mut tokens)?;
+    if parameters > limits.max_parameters {
+        return Err(QueryError::limit(format!("a statement may have at most {} parameters", limits.max_parameters)));
+    }
+    Ok((tokens, parameters))
+}
+
+/// The tokens of a named query's SQL, every `$name` replaced by `$1`, `$2`, … in the order of `names`, and how often
+/// one stands there.
+pub(super) fn tokenize_named(
+    sql: &str,
+    limits: &Limits,
+    names: &[&str],
+) -> Result<(Vec<TokenWithSpan>, usize), QueryError> {
+    let mut tokens = checked_tokens(sql, limits)?;
+    let mut unused: BTreeSet<&str> = names.iter().copied().collect();
+    let mut places = 0;
+    for token in &mut tokens {
+        let Token::Placeholder(text) = &mut token.token else { continue };
+        let named = text.strip_prefix('$').unwrap_or_default();
+        let Some(position) = names.iter().position(|name| *name == named) else {
+            let text = super::shortened(text);
+            return Err(QueryError::invalid(format!("`{text}` is no parameter that the query declares")));
+        };
+        unused.remove(named);
+        places += 1;
+        *text = format!("${}", position + 1);
+    }
+    match unused.first() {
+        None => Ok((tokens, places)),
+        Some(name) => Err(QueryError::invalid(format!("the parameter `{name}` is not used: write `${name}`"))),
+    }
+}
+
+/// The words and signs of `sql`, as many as may be, nested no deeper than can be read.
+fn checked_tokens(sql: &str, limits: &Limits) -> Result<Vec<TokenWithSpan>, QueryError> {
     if sql.len() > limits.max_sql_bytes {
         return Err(QueryError::limit(format!("a statement may have at most {} bytes", limits.max_sql_bytes)));
     }
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(|error| {
         QueryError::new(QueryErrorKind::Syntax, syntax_message(&ParserError::TokenizerError(error.to_string())))
     })?;
-    let mut tokens: Vec<TokenWithSpan> =
+    let tokens: Vec<TokenWithSpan> =
         tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
     if tokens.len() > limits.max_tokens {
         return Err(QueryError::limit(format!("a statement may have at most {} words and signs", limits.max_tokens)));
     }
     check_spelled_calls(&tokens)?;
-    let parameters = number_parameters(&mut tokens)?;
-    if parameters > limits.max_parameters {
-        return Err(QueryError::limit(format!("a statement may have at most {} parameters", limits.max_parameters)));
-    }
-    Ok((tokens, parameters))
+    Ok(tokens)
 }
 
 /// How deeply calls like `CAST(… AS …)` may be nested: what `retries` counts of those that are open.

@@ -9,8 +9,9 @@ use super::error::FlightError;
 use super::ticket::TicketError;
 use crate::gateway::{ProductQuestion, Question};
 use crate::principal::Purpose;
-use crate::product::Address;
-use crate::serve::proto::{ProductRequest, query};
+use crate::product::{Address, Argument};
+use crate::serve::proto::argument::Value;
+use crate::serve::proto::{self, ProductRequest, query};
 
 /// The type URL of a packed [`ProductRequest`].
 pub const PRODUCT_REQUEST: &str = "type.googleapis.com/airside.v1.ProductRequest";
@@ -125,6 +126,7 @@ pub fn seal(question: &Question) -> query::Asked {
             columns: question.columns.clone(),
             filter: question.filter.clone().unwrap_or_default(),
             limit: question.limit,
+            arguments: question.arguments.iter().map(sealed_argument).collect(),
             ..ProductRequest::default()
         }),
     }
@@ -148,7 +150,34 @@ fn product_question(request: ProductRequest) -> Result<ProductQuestion, FlightEr
         columns: request.columns,
         filter: Some(request.filter).filter(|filter| !filter.trim().is_empty()),
         limit: request.limit,
+        arguments: request.arguments.into_iter().map(argument).collect(),
     })
+}
+
+fn argument(given: proto::Argument) -> (String, Argument) {
+    let value = match given.value {
+        None => Argument::Null,
+        Some(Value::Text(text)) => Argument::Text(text),
+        Some(Value::Integer(number)) => Argument::Number(number.to_string()),
+        Some(Value::Number(number)) => Argument::Number(number.to_string()),
+        Some(Value::Flag(flag)) => Argument::Flag(flag),
+    };
+    (given.name, value)
+}
+
+/// As [`argument`] reads it again: a number that only a `double` could carry must not lose digits on the way, so it
+/// travels as a text, which means the same.
+fn sealed_argument((name, argument): &(String, Argument)) -> proto::Argument {
+    let value = match argument {
+        Argument::Null => None,
+        Argument::Flag(flag) => Some(Value::Flag(*flag)),
+        Argument::Number(number) => Some(match number.parse() {
+            Ok(integer) => Value::Integer(integer),
+            Err(_) => Value::Text(number.clone()),
+        }),
+        Argument::Text(text) => Some(Value::Text(text.clone())),
+    };
+    proto::Argument { name: name.clone(), value }
 }
 
 #[cfg(test)]

@@ -123,6 +123,7 @@ fn answer_code(error: &AnswerError) -> Code {
             | QueryErrorKind::Invalid
             | QueryErrorKind::Execution => Code::InvalidArgument,
             QueryErrorKind::UnknownTable => Code::NotFound,
+            QueryErrorKind::NotGranted => Code::PermissionDenied,
             QueryErrorKind::Limit | QueryErrorKind::ResourcesExhausted => Code::ResourceExhausted,
             QueryErrorKind::Deadline => Code::DeadlineExceeded,
             QueryErrorKind::Cancelled => Code::Cancelled,

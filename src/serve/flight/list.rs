@@ -1,12 +1,15 @@
 //! ListFlights and ListActions.
 
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
 use arrow_flight::{ActionType, Criteria, Empty, FlightDescriptor, FlightInfo};
 use futures::stream;
 use tonic::{Request, Response};
 
 use super::error::FlightError;
-use super::{Flight, Replies, action};
-use crate::gateway::{Listing, Parts, ProductQuestion, Question};
+use super::{Flight, Replies, action, receipt};
+use crate::gateway::{Caller, Listing, Parts, ProductQuestion, QueryListing, Question};
 
 impl Flight {
     /// Every product the caller may discover, by its path; `Criteria.expression` narrows by a prefix of
@@ -37,7 +40,31 @@ impl Flight {
             };
             infos.push(Ok(info.with_descriptor(FlightDescriptor::new_path(listing.path()))));
         }
+        for listing in self.gateway.queries(&caller) {
+            if listing.address.to_string().starts_with(prefix) {
+                let info = self.query_info(&caller, &listing).await?;
+                infos.push(Ok(info.with_descriptor(FlightDescriptor::new_path(listing.address.path()))));
+            }
+        }
         Ok(Response::new(Box::pin(stream::iter(infos))))
+    }
+
+    /// A named query: with an endpoint where it needs no argument, else with what it asks for.
+    async fn query_info(&self, caller: &Caller, listing: &QueryListing) -> Result<FlightInfo, FlightError> {
+        let template = &listing.template;
+        if listing.granted && template.declared().needs_nothing() {
+            let question = Question::Product(ProductQuestion::all(listing.address.clone()));
+            if let Ok(described) = self.describe_rows(caller, &question, Vec::new(), Parts::One).await {
+                return self.described_info(caller, described);
+            }
+        }
+        let mut schema = Arc::new(Schema::empty());
+        if listing.granted
+            && let Ok(known) = self.gateway.query_schema(caller, listing).await
+        {
+            schema = known;
+        }
+        Ok(self.flight_info(caller, &schema, None)?.with_app_metadata(receipt::encode_query(template)))
     }
 
     pub(super) async fn answer_list_actions(

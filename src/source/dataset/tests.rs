@@ -741,6 +741,7 @@ fn product(dataset: &Arc<Dataset>) -> Product {
         purposes: BTreeSet::new(),
         roles: Vec::new(),
         datasets: vec![Arc::clone(dataset)],
+        queries: Vec::new(),
         promises: Vec::new(),
         support: Vec::new(),
         file: PathBuf::new(),

@@ -14,6 +14,8 @@ const CLASSIFICATION: &str = "airside.classification";
 const DEFAULT_VERSION: &str = "airside.defaultVersion";
 const QUERY: &str = "airside.query";
 const PURPOSES: &str = "airside.purposes";
+/// What `super::queries` reads.
+pub(super) const QUERIES: &str = "airside.queries";
 
 /// Where in a contract a custom property stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +31,11 @@ pub(super) enum Place {
 }
 
 /// The properties, each with the place it has and what it is for.
-const PROPERTIES: [(&str, Place, &str); 5] = [
+const PROPERTIES: [(&str, Place, &str); 6] = [
     (CLASSIFICATION, Place::Contract, "the contract"),
     (DEFAULT_VERSION, Place::Contract, "the contract"),
     (PURPOSES, Place::Contract, "the contract"),
+    (QUERIES, Place::Contract, "the contract"),
     (QUERY, Place::Table, "a table"),
     (MASK_DEFAULT, Place::Column, "a column of a table"),
 ];
@@ -55,7 +58,7 @@ impl Settings {
     pub fn read(owner: &Map, place: Place, faults: &mut Faults<'_>) -> Self {
         let mut settings = Self::default();
         for (name, value) in properties(owner) {
-            if !PROPERTIES.iter().any(|(known, home, _)| *known == name && *home == place) {
+            if name == QUERIES || !PROPERTIES.iter().any(|(known, home, _)| *known == name && *home == place) {
                 continue;
             }
             let wrong = match (name, &value.value) {
@@ -136,6 +139,11 @@ fn purpose(node: &Node, faults: &mut Faults<'_>) -> Option<String> {
 /// A plain custom property of `owner`, by name.
 pub(super) fn custom_text<'a>(owner: &'a Map, name: &str) -> Option<(&'a str, u32)> {
     properties(owner).find(|(known, _)| *known == name).and_then(|(_, node)| Some((node.text()?, node.line)))
+}
+
+/// A custom property of `owner`, by name.
+pub(super) fn property<'a>(owner: &'a Map, name: &str) -> Option<&'a Node> {
+    properties(owner).find(|(known, _)| *known == name).map(|(_, node)| node)
 }
 
 fn properties(owner: &Map) -> impl Iterator<Item = (&str, &Node)> {

@@ -7,6 +7,7 @@ mod airside;
 mod column;
 mod keys;
 mod physical;
+mod queries;
 mod servers;
 mod table;
 mod types;
@@ -36,6 +37,7 @@ pub(super) fn product(tree: &Node, file: &Path, domain: &Name, faults: &mut Faul
     let version = version(contract, faults);
     let status = status(contract, faults);
     let datasets = table::datasets(contract, domain, &classification, faults);
+    let queries = queries::queries(contract, name.as_ref(), datasets.as_deref().unwrap_or_default(), faults);
 
     Some(Product {
         id: ProductId { domain: domain.clone(), name: name? },
@@ -50,6 +52,7 @@ pub(super) fn product(tree: &Node, file: &Path, domain: &Name, faults: &mut Faul
         purposes: settings.purposes,
         roles: roles(contract),
         datasets: datasets?.into_iter().map(Arc::new).collect(),
+        queries: queries?.into_iter().map(Arc::new).collect(),
         promises: promises(contract),
         support: support(contract),
         file: file.to_owned(),
