@@ -36,9 +36,9 @@ pub(super) struct Cedar {
     types: PrincipalTypes,
     actions: HashMap<Action, EntityUid>,
     /// The declared attributes of users.
-    attributes: BTreeMap<String, AttributeType>,
+    pub(super) attributes: BTreeMap<String, AttributeType>,
     /// Whether there are ceilings.
-    bounded: bool,
+    pub(super) bounded: bool,
 }
 
 struct PrincipalTypes {
