@@ -2,16 +2,20 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::diff::{SolverOptions, progress};
 use crate::audit::Audit;
 use crate::authn::Authenticator;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::gateway::{self, Gateway};
 use crate::mesh::{self, KnownGroups, Mesh};
+use crate::policy::Policies;
+use crate::policy::proof;
 use crate::query::{Engine, Limits, MaskKey, QueryTemplate};
 use crate::seal::SealKeys;
 use crate::source::Stores;
@@ -30,23 +34,37 @@ pub struct Check {
     /// The platform's governance folder that goes with `--domain`.
     #[arg(long, requires = "domain")]
     governance: Option<PathBuf>,
+    /// Prove that no policy can error, and look for permits that permit nothing. Needs the solver cvc5.
+    #[arg(long)]
+    prove: bool,
+    #[command(flatten)]
+    solver: SolverOptions,
 }
 
 impl Check {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let Findings { faults, advice } = match (&self.domain, &self.governance) {
+        let Findings { mut faults, mut advice, policies } = match (&self.domain, &self.governance) {
             (Some(domain), Some(governance)) => match mesh::load_domain(domain, governance) {
                 Ok(mesh) => {
                     let faults = mesh.test_faults().iter().cloned().chain(query_faults(&mesh)).collect();
-                    Findings { faults, advice: mesh.advice(&KnownGroups::default()) }
+                    let advice = mesh.advice(&KnownGroups::default());
+                    Findings { faults, advice, policies: Some(Arc::clone(mesh.policies())) }
                 }
-                Err(faults) => Findings { faults, advice: Vec::new() },
+                Err(faults) => Findings { faults, advice: Vec::new(), policies: None },
             },
             _ => {
                 let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
                 runtime.block_on(check_mesh(&self.config))?
             }
         };
+        if let (true, Some(policies)) = (self.prove, policies) {
+            let proofs = proof::prove(&policies, self.domain.is_some(), self.solver.limit(), &progress)?;
+            faults.extend(proofs.faults);
+            let unproven = proofs.unproven.into_iter();
+            advice.extend(unproven.map(|fault| Fault { reason: format!("not proven: {}", fault.reason), ..fault }));
+            advice.extend(proofs.warnings);
+            println!("{} policies looked at, in every environment they apply to", proofs.policies);
+        }
         faults.iter().for_each(|fault| println!("{fault}"));
         advice.iter().for_each(|advice| println!("warning: {advice}"));
         let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
@@ -75,6 +93,8 @@ fn query_faults(mesh: &Mesh) -> impl Iterator<Item = Fault> {
 struct Findings {
     faults: Vec<Fault>,
     advice: Vec<Fault>,
+    /// None if nothing could be loaded.
+    policies: Option<Arc<Policies>>,
 }
 
 /// The faults of a whole mesh: its contracts and policies, then its data.
@@ -83,7 +103,7 @@ async fn check_mesh(file: &Path) -> Result<Findings, Box<dyn Error>> {
     let stores = Stores::with_limits(&config.stores, &config.base, config.sources)?;
     let mesh = match gateway::load(&config.mesh, &stores).await {
         Ok(mesh) => mesh,
-        Err(faults) => return Ok(Findings { faults, advice: Vec::new() }),
+        Err(faults) => return Ok(Findings { faults, advice: Vec::new(), policies: None }),
     };
     let (known, mut faults) = match known_groups(&config) {
         Ok(known) => (known, Vec::new()),
@@ -91,6 +111,7 @@ async fn check_mesh(file: &Path) -> Result<Findings, Box<dyn Error>> {
     };
     faults.extend_from_slice(mesh.test_faults());
     let advice = mesh.advice(&known);
+    let policies = Some(Arc::clone(mesh.policies()));
     let engine = Engine::new(&config.query, MaskKey::random())?;
     let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::ZERO, Audit::off()).await;
     faults.extend(gateway.troubles().iter().map(|trouble| {
@@ -100,7 +121,7 @@ async fn check_mesh(file: &Path) -> Result<Findings, Box<dyn Error>> {
             None => fault,
         }
     }));
-    Ok(Findings { faults, advice })
+    Ok(Findings { faults, advice, policies })
 }
 
 /// The groups of the users and tokens files. Where an identity provider brings others along, they are not all.

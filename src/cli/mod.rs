@@ -5,6 +5,7 @@ mod audit;
 mod change;
 mod check;
 mod demo;
+mod diff;
 mod explain;
 mod grant;
 mod hash_password;
@@ -35,6 +36,8 @@ enum Command {
     Serve(serve::Serve),
     /// Report every fault of a mesh's contracts, policies and configuration; exit 1 if there is one.
     Check(check::Check),
+    /// Prove what a changed mesh permits that the old one did not; exit 1 if it permits more.
+    Diff(diff::Diff),
     /// Show what somebody would get, and which policies say so.
     Explain(explain::Explain),
     /// List who gets what of a dataset or column, for which purposes, until when.
@@ -65,6 +68,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Diff(command) => return command.run(),
         Command::Explain(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Test(command) => command.run(),

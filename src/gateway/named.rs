@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use chrono::Utc;
 
 use super::Gateway;
+use super::answer::Described;
 use super::error::{AnswerError, Purposes};
 use super::publish::{DatasetKey, Published, Trouble};
 use super::question::Caller;
@@ -179,9 +179,9 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::describe`].
-    pub async fn query_schema(&self, caller: &Caller, listing: &QueryListing) -> Result<SchemaRef, AnswerError> {
+    pub async fn query_schema(&self, caller: &Caller, listing: &QueryListing) -> Result<Described, AnswerError> {
         let statement = open_call(&listing.template, &self.limits)?;
-        Ok(self.description(caller, &statement).await?.schema)
+        self.description(caller, &statement).await
     }
 }
 

@@ -22,6 +22,7 @@ mod grant;
 mod literals;
 mod load;
 mod mentions;
+pub mod proof;
 mod residual;
 mod row_filter;
 mod schema;

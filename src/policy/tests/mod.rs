@@ -7,4 +7,4 @@ mod insight;
 mod masks;
 mod purposes;
 mod refusals;
-mod residuals;
+pub(super) mod residuals;

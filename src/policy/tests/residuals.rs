@@ -48,6 +48,11 @@ enum Kind {
     Instant,
 }
 
+/// The column of this name, for good.
+pub(in crate::policy) fn known_column(name: &str) -> &'static str {
+    COLUMNS.iter().find(|(known, _, _)| *known == name).unwrap().0
+}
+
 fn kind(column: &str) -> Kind {
     COLUMNS.iter().find(|(name, _, _)| *name == column).unwrap().2
 }
@@ -326,7 +331,7 @@ fn condition() -> impl Strategy<Value = Condition> {
 }
 
 /// The clauses of one policy.
-fn clauses() -> impl Strategy<Value = String> {
+pub(in crate::policy) fn clauses() -> impl Strategy<Value = String> {
     vec((any::<bool>(), condition()), 1..3).prop_map(|clauses| {
         let clause = |(unless, condition): (bool, Condition)| {
             format!("{} {{ {} }}", if unless { "unless" } else { "when" }, condition.text(&mut Vec::new()))
@@ -346,7 +351,7 @@ struct Case {
     rows: Vec<BTreeMap<&'static str, Literal>>,
 }
 
-fn principal() -> impl Strategy<Value = Principal> {
+pub(in crate::policy) fn principal() -> impl Strategy<Value = Principal> {
     let attribute = |name: &'static str, value: BoxedStrategy<Attribute>| {
         proptest::option::of(value).prop_map(move |value| (name.to_owned(), value))
     };
@@ -365,7 +370,7 @@ fn principal() -> impl Strategy<Value = Principal> {
         })
 }
 
-fn row() -> impl Strategy<Value = BTreeMap<&'static str, Literal>> {
+pub(in crate::policy) fn row() -> impl Strategy<Value = BTreeMap<&'static str, Literal>> {
     let values: Vec<_> = COLUMNS
         .iter()
         .map(|(name, nullable, kind)| {
@@ -404,14 +409,14 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// A later version of `sales.orders`, whose row the policies speak of as well.
-fn second_version() -> std::sync::Arc<crate::product::Product> {
+pub(in crate::policy) fn second_version() -> std::sync::Arc<crate::product::Product> {
     let mut columns = orders().datasets[0].columns.clone();
     columns.iter_mut().filter(|column| column.name == "placed").for_each(|column| column.nullable = true);
     columns.push(column("extra", arrow::datatypes::DataType::Utf8, false));
     product("sales", "orders", "2.0.0", columns)
 }
 
-fn policies(effect: &str, clauses: &[String]) -> String {
+pub(in crate::policy) fn policies(effect: &str, clauses: &[String]) -> String {
     let policy = |clauses: &String| {
         format!("{effect} (principal, action == Action::\"query\", resource is sales::orders) {clauses};\n")
     };
@@ -421,7 +426,7 @@ fn policies(effect: &str, clauses: &[String]) -> String {
 // ---------------------------------------------------------------- what SQL would say
 
 /// The row filter's meaning: three-valued logic, `None` for unknown.
-fn holds(filter: &RowFilter, row: &BTreeMap<&'static str, Literal>) -> Option<bool> {
+pub(in crate::policy) fn holds(filter: &RowFilter, row: &BTreeMap<&'static str, Literal>) -> Option<bool> {
     let value = |column: &String| row.get(column.as_str());
     match filter {
         RowFilter::All => Some(true),

@@ -62,7 +62,7 @@ impl Flight {
         if listing.granted
             && let Ok(known) = self.gateway.query_schema(caller, listing).await
         {
-            schema = known;
+            schema = self.annotated(&known.schema, &known.columns);
         }
         Ok(self.flight_info(caller, &schema, None)?.with_app_metadata(receipt::encode_query(template)))
     }
