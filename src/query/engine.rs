@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 use super::planning::Planner;
 use super::session::Sessions;
 use super::{
-    Description, GovernedPlan, GovernedTable, MaskKeys, Parameters, QueryError, QueryErrorKind, RecordStream, Statement,
-    TableShape,
+    Description, GovernedPlan, GovernedTable, MaskKeys, Parameters, QueryError, QueryErrorKind, RecordStream,
+    Statement, TableShape,
 };
 
 /// What queries may use, all of them together where nothing else is said.
