@@ -13,7 +13,7 @@ use super::question::{Caller, ProductQuestion, Question};
 use super::receipt::{Reading, Receipt};
 use super::snapshots::{SnapshotRef, Snapshots};
 use super::standing::{Held, held};
-use crate::product::{Address, VersionRequirement};
+use crate::product::{Address, Name, VersionRequirement};
 use crate::query::{GovernedPlan, Parameters, PlanDetail, Statement};
 use crate::source::DatasetSource;
 
@@ -89,6 +89,12 @@ impl Gateway {
             Question::Sql(sql) => Ok(Statement::parse(sql, &self.limits)?),
             Question::Product(question) => self.scan(caller, question),
         }
+    }
+
+    /// A statement's text with `schema` before the tables it names without one; none if there are none, or it is no
+    /// statement.
+    pub fn within_schema(&self, sql: &str, schema: &Name) -> Option<String> {
+        Statement::parse(sql, &self.limits).ok()?.within_schema(sql, schema.as_str())
     }
 
     fn scan(&self, caller: &Caller, question: &ProductQuestion) -> Result<Statement, AnswerError> {

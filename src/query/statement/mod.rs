@@ -7,6 +7,7 @@ mod allow_list;
 mod outputs;
 mod redact;
 mod relations;
+mod schema;
 mod tokens;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::fmt;
 use arrow::datatypes::SchemaRef;
 use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
 use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::tokenizer::Location;
 
 use self::allow_list::Review;
 use self::outputs::Marked;
@@ -48,6 +50,8 @@ pub struct Statement {
     planned: ast::Query,
     marked: Marked,
     tables: Vec<TableName>,
+    /// Where tables are named without a schema.
+    bare: Vec<Location>,
     parameters: usize,
 }
 
@@ -131,10 +135,10 @@ impl Statement {
     }
 
     fn review(query: ast::Query, parameters: usize, limits: &Limits) -> Result<Self, QueryError> {
-        let tables = Review::query(&query, limits)?.into_iter().collect();
+        let Review { tables, bare, .. } = Review::query(&query, limits)?;
         let mut planned = query.clone();
         let marked = Marked::of(&mut planned);
-        Ok(Self { query, planned, marked, tables, parameters })
+        Ok(Self { query, planned, marked, tables: tables.into_iter().collect(), bare, parameters })
     }
 
     /// Every table it reads, each once; common table expressions are none.
