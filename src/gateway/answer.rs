@@ -128,6 +128,12 @@ impl Gateway {
         }
     }
 
+    /// A statement's text with `schema` before the tables it names without one; none if there are none, or it is no
+    /// statement.
+    pub fn within_schema(&self, sql: &str, schema: &Name) -> Option<String> {
+        Statement::within_schema(sql, schema.as_str(), &self.limits)
+    }
+
     fn scan(
         &self,
         published: &Published,

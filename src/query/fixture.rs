@@ -109,7 +109,7 @@ impl Fixture {
         self.tables.push(GovernedTable { schema: "sales".into(), table: table.into(), grant, rows });
     }
 
-    pub(super) async fn plan(&self, sql: &str, parameters: Vec<ScalarValue>) -> Result<GovernedPlan, QueryError> {
+    pub(super) async fn plan(&self, sql: &str, parameters: impl Into<Parameters>) -> Result<GovernedPlan, QueryError> {
         let statement = Statement::parse(sql, &Limits::default())?;
         self.engine.plan(MESH, &statement, self.tables.clone(), parameters).await
     }
@@ -131,13 +131,13 @@ impl Fixture {
     }
 
     pub(super) async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
-        self.run_with(sql, Vec::new()).await
+        self.run_with(sql, Parameters::rows(Vec::new())).await
     }
 
     pub(super) async fn run_with(
         &self,
         sql: &str,
-        parameters: Vec<ScalarValue>,
+        parameters: impl Into<Parameters>,
     ) -> Result<Vec<RecordBatch>, QueryError> {
         let stream = self.engine.execute(self.plan(sql, parameters).await?, None);
         stream.try_collect().await

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
 
@@ -85,6 +85,29 @@ async fn parameters_are_inferred_bound_and_checked() {
         assert_eq!(error.kind(), QueryErrorKind::Invalid, "{error}");
     }
     assert_eq!(world.describe("SELECT $1").await.unwrap().parameters, [None]);
+}
+
+#[tokio::test]
+async fn each_row_of_parameters_is_answered_in_turn() {
+    let world = world(&small()).await;
+    let run = async |sql: &str, rows: Vec<Vec<ScalarValue>>| world.run_with(sql, Parameters::rows(rows)).await;
+    let sql = "SELECT id FROM sales.g WHERE id = $1 OR id = $1 + 1 ORDER BY id";
+    let row = |id: i64| vec![ScalarValue::from(id)];
+    let batches = run(sql, vec![row(4), row(0), row(100_000), row(4)]).await.unwrap();
+    let ids = |batches: &[RecordBatch]| -> Vec<i64> {
+        batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+    };
+    let alone: Vec<_> = [run(sql, vec![row(4)]).await.unwrap(), run(sql, vec![row(0)]).await.unwrap()].concat();
+    assert_eq!(ids(&batches), [ids(&alone), ids(&run(sql, vec![row(4)]).await.unwrap())].concat());
+    for (sql, rows) in [
+        ("SELECT id FROM sales.g WHERE id = $1", vec![row(1), vec![]]),
+        ("SELECT id FROM sales.g", vec![row(1), row(2)]),
+        ("SELECT $1", vec![row(1), vec!["x".into()]]),
+    ] {
+        let error = run(sql, rows).await.unwrap_err();
+        assert_eq!(error.kind(), QueryErrorKind::Invalid, "{error}");
+    }
+    assert_eq!(run("SELECT count(*) FROM sales.g", vec![vec![], vec![]]).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

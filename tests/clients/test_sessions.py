@@ -69,12 +69,55 @@ def test_options_are_unset_and_sessions_closed(signed_in):
 
 @pytest.mark.parametrize(
     ("name", "value", "error"),
-    [("colour", "red", 1), ("purpose", "No Such", 2), ("catalog", "elsewhere", 2), ("catalog", "mesh", None)],
+    [
+        ("colour", "red", 1),
+        ("purpose", "No Such", 2),
+        ("catalog", "elsewhere", 2),
+        ("catalog", "mesh", None),
+        ("schema", "supply", None),
+        ("schema", "", None),
+        ("schema", "no_such_domain", 2),
+        # One that the service may not know of.
+        ("schema", "marketing", 2),
+        ("schema", "x; DROP", 2),
+    ],
 )
 def test_what_cannot_be_set_is_named(name, value, error, signed_in):
     result, _ = act(signed_in("service"), "SetSessionOptions", option(name, value))
     expected = b"" if error is None else wire.text(1, wire.text(1, name) + wire.text(2, wire.number(1, error)))
     assert result == expected
+
+
+BARE = "WITH w AS (SELECT o_orderkey FROM orders) SELECT count(*) AS n FROM w, mesh.geography.region"
+
+
+def test_a_schema_is_set_once(signed_in):
+    steward = signed_in("steward")
+    _, cookie = act(steward, "SetSessionOptions", option("schema", "sales"))
+    session = signed_in("steward", ("cookie", cookie))
+    assert b"sales" in act(session, "GetSessionOptions")[0]
+    for client in (session, signed_in("steward", ("airside-schema", "sales"))):
+        for descriptor in (wire.statement(BARE), wire.descriptor_command(BARE.encode())):
+            assert client.unary("GetSchema", descriptor)
+            assert client.ask(descriptor).refused is None
+        # The ticket says what it reads, so it is redeemed without the option.
+        ticket = client.info(wire.statement(BARE)).endpoints[0].ticket.serialize()
+        assert wire.decode(steward.stream("DoGet", ticket))["n"].to_pylist()[0] > 0
+        assert client.prepared(BARE.replace("FROM orders", "FROM orders WHERE o_orderkey > 0")).refused is None
+        assert dict(fields(client.unary("PollFlightInfo", wire.statement(BARE))))[1]
+    with pytest.raises(Refused) as refusal:
+        steward.info(wire.statement(BARE))
+    assert refusal.value.code is StatusCode.NOT_FOUND
+
+
+def test_a_schema_opens_nothing(signed_in):
+    """What is hidden under its full name is hidden under its short one."""
+    for user, code in (("nobody", StatusCode.NOT_FOUND), ("steward", None)):
+        sent = signed_in(user, ("airside-schema", "sales")).ask(wire.statement("SELECT count(*) FROM orders"))
+        assert (sent.refused.code if sent.refused else None) is code
+    with pytest.raises(Refused) as refusal:
+        signed_in("steward", ("airside-schema", "Not A Name")).info(wire.statement(BARE))
+    assert refusal.value.code is StatusCode.INVALID_ARGUMENT
 
 
 def test_anothers_cookie_says_nothing(signed_in):
@@ -107,4 +150,8 @@ def test_adbc_sets_it(gateway):
         connection.adbc_connection.set_options(**{"adbc.flight.sql.session.option.purpose": "audit"})
         with connection.cursor() as cursor:
             cursor.execute(sql)
+            assert cursor.fetchone()[0] > 0
+            connection.adbc_current_db_schema = "supply"
+            assert connection.adbc_current_db_schema == "supply" and connection.adbc_current_catalog == "mesh"
+            cursor.execute("SELECT count(ps_supplycost) AS n FROM partsupp WHERE ps_partkey > ?", (0,))
             assert cursor.fetchone()[0] > 0

@@ -50,7 +50,9 @@ class Sent:
         if self.refused:
             return self.refused.code, ERROR_ID.sub("ID", self.refused.message), sorted(self.refused.trailers)
         table = decode(self.rows)
-        return str(table.schema), sorted(map(repr, table.to_pylist()))
+        # What a column's metadata tells differs by the table's name alone.
+        schema = table.schema.to_string(show_field_metadata=False, show_schema_metadata=False)
+        return schema, sorted(map(repr, table.to_pylist()))
 
 
 @dataclass

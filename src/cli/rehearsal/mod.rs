@@ -128,7 +128,7 @@ fn compare(way: Way, outcome: &TestOutcome, first: Option<&Seen>, seen: &Seen) -
     let mut found: Vec<Option<Mismatch>> =
         vec![Mismatch::unless_equal(on, "columns", decided.join(", "), names(seen).join(", "))];
     if let Some(first) = first {
-        let told = |seen: &Seen| format!("{:?}", seen.schema.fields());
+        let told = |seen: &Seen| format!("{:?}", listings::fields(&seen.schema));
         found.push(Mismatch::unless_equal(on, "schema, which the path before told otherwise", told(first), told(seen)));
     }
     if let Some(rows) = seen.rows {

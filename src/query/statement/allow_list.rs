@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ObjectNamePart, Subscript, UnaryOperator, Value,
     WindowFrameBound, WindowSpec, WindowType,
 };
+use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::TableName;
 use super::relations::Scope;
@@ -22,6 +23,8 @@ type Reviewed = Result<(), QueryError>;
 pub(super) struct Review<'a> {
     pub(super) limits: &'a Limits,
     pub(super) tables: BTreeSet<TableName>,
+    /// Where tables are named without a schema.
+    pub(super) bare: Vec<Location>,
     /// Common table expressions in sight, the innermost WITH last.
     pub(super) scopes: Vec<Scope>,
     /// Nodes so far, each common table expression counted again where it is used: planning copies it there.
@@ -51,6 +54,7 @@ impl<'a> Review<'a> {
         Self {
             limits,
             tables: BTreeSet::new(),
+            bare: Vec::new(),
             scopes: Vec::new(),
             nodes: 0,
             relations: 0,
@@ -63,11 +67,11 @@ impl<'a> Review<'a> {
         }
     }
 
-    /// Reviews a query in which named queries may be called; answers how often they are.
-    pub(super) fn calling(query: &ast::Query, limits: &'a Limits) -> Result<usize, QueryError> {
+    /// Reviews a query in which named queries may be called.
+    pub(super) fn calling(query: &ast::Query, limits: &'a Limits) -> Result<Self, QueryError> {
         let mut review = Self { calls: true, ..Self::new(limits, true) };
         review.review_query(query)?;
-        Ok(review.called)
+        Ok(review)
     }
 
     /// Whether a table of this name with arguments may stand.
@@ -75,11 +79,11 @@ impl<'a> Review<'a> {
         self.calls && super::call::is_callable(name)
     }
 
-    /// Reviews a whole query; answers the tables it names.
-    pub(super) fn query(query: &ast::Query, limits: &'a Limits) -> Result<BTreeSet<TableName>, QueryError> {
+    /// Reviews a whole query.
+    pub(super) fn query(query: &ast::Query, limits: &'a Limits) -> Result<Self, QueryError> {
         let mut review = Self::new(limits, true);
         review.review_query(query)?;
-        Ok(review.tables)
+        Ok(review)
     }
 
     /// Reviews one condition, which may not look anywhere but at its row.

@@ -9,6 +9,7 @@ mod call;
 mod outputs;
 mod redact;
 mod relations;
+mod schema;
 mod template;
 mod tokens;
 
@@ -120,7 +121,7 @@ impl Statement {
         stacker::grow(STACK, || {
             let mut query = one_query(tokens)?;
             // First as it stands: what follows walks the tree, which must not be too deep for it.
-            if Review::calling(&query, limits)? == 0 {
+            if Review::calling(&query, limits)?.called == 0 {
                 return Ok(Self::review(query, parameters, limits)?);
             }
             let (calls, types) = call::expand(&mut query, limits, find)?;
@@ -157,9 +158,10 @@ impl Statement {
     }
 
     fn review(query: ast::Query, parameters: usize, limits: &Limits) -> Result<Self, QueryError> {
-        let tables = Review::query(&query, limits)?.into_iter().collect();
+        let Review { tables, .. } = Review::query(&query, limits)?;
         let mut planned = query.clone();
         let marked = Marked::of(&mut planned);
+        let tables = tables.into_iter().collect();
         Ok(Self { query, planned, marked, tables, parameters, calls: Vec::new(), types: BTreeMap::new() })
     }
 

@@ -319,6 +319,7 @@ impl Review<'_> {
                 if let Some(weight) = self.scopes.iter().rev().find_map(|scope| scope.get(table)).copied() {
                     return self.count(weight.nodes, weight.relations.saturating_add(1));
                 }
+                self.bare.extend(name.0.first().and_then(ObjectNamePart::as_ident).map(|ident| ident.span.start));
                 TableName { catalog: None, schema: None, table: table.clone() }
             }
             [schema, table] => TableName { catalog: None, schema: Some(schema.clone()), table: table.clone() },

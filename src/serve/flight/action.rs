@@ -53,6 +53,7 @@ impl Flight {
         request: Request<Action>,
     ) -> Result<Response<Replies<arrow_flight::Result>>, FlightError> {
         let caller = self.caller(&request).await?;
+        let schema = self.default_schema(&request, &caller)?;
         let action = request.into_inner();
         let mut cookie = None;
         let mut session = |reply: Reply| {
@@ -60,8 +61,8 @@ impl Flight {
             vec![arrow_flight::Result { body: reply.body.into() }]
         };
         let results = match action.r#type.as_str() {
-            SET_OPTIONS => session(self.set_session_options(&caller, &action.body)?),
-            GET_OPTIONS => session(self.get_session_options(&caller, &action.body)?),
+            SET_OPTIONS => session(self.set_session_options(&caller, schema, &action.body)?),
+            GET_OPTIONS => session(self.get_session_options(&caller, schema, &action.body)?),
             CLOSE_SESSION => session(Self::close_session(&action.body)?),
             CANCEL => vec![self.cancel_flight_info(&caller, &action.body)?],
             CANCEL_QUERY => vec![self.cancel_query(&caller, &unpack(&action.body)?)?],
@@ -74,7 +75,7 @@ impl Flight {
                 self.end_transaction(&caller, &unpack(&action.body)?)?;
                 Vec::new()
             }
-            CREATE => vec![self.create_prepared(&caller, unpack(&action.body)?).await?],
+            CREATE => vec![self.create_prepared(&caller, schema.as_ref(), unpack(&action.body)?).await?],
             CLOSE => {
                 self.close_prepared(caller, &unpack(&action.body)?);
                 Vec::new()

@@ -23,7 +23,7 @@ impl Flight {
         let verified = self.authenticator.authenticate(&credentials(request)?).await?;
         let principal = self.gateway.principal(&verified)?;
         // A header speaks for its call, a session for all of its calls.
-        let purpose = stated.or_else(|| self.session_purpose(request, &principal.identity)).unwrap_or_default();
+        let purpose = stated.or_else(|| Some(self.session(request, &principal.identity)?.purpose)).unwrap_or_default();
         let span = tracing::Span::current();
         span.record("principal", tracing::field::display(&principal.identity));
         span.record("purpose", purpose.as_str());

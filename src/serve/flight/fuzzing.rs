@@ -38,6 +38,11 @@ pub fn ticket(bytes: &[u8]) {
     let mut caller = Caller { principal, purpose: Purpose::default() };
     assert!(TICKETS.open(bytes, &mut caller).is_err(), "a made-up ticket opens");
     assert!(TICKETS.open_handle(bytes, &mut caller).is_err(), "a made-up handle opens");
+    assert!(TICKETS.open_poll(bytes, &mut caller).is_err(), "a made-up poll opens");
+    assert!(TICKETS.own(bytes, &caller).is_err(), "a made-up ticket is called off");
+    assert!(TICKETS.own_poll(bytes, &caller).is_err(), "a made-up poll is called off");
+    assert!(TICKETS.renew(bytes, &mut caller).is_err(), "a made-up ticket is renewed");
+    assert!(TICKETS.check_transaction(bytes, &caller).is_err(), "a made-up transaction opens");
 }
 
 /// Any bytes as an encoded row of parameters, and as the messages that bind one.

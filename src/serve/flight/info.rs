@@ -24,8 +24,10 @@ impl Flight {
     ) -> Result<Response<FlightInfo>, FlightError> {
         let mut caller = self.caller(&request).await?;
         let wanted = endpoints::wanted(request.metadata())?;
+        let schema = self.default_schema(&request, &caller)?;
         let descriptor = request.into_inner();
-        let described = self.describe(&mut caller, &descriptor, wanted).await?;
+        let in_full = self.within_schema(schema.as_ref(), &descriptor);
+        let described = self.describe(&mut caller, &in_full, wanted).await?;
         let info = self.described_info(&caller, described)?;
         Ok(Response::new(info.with_descriptor(descriptor)))
     }
@@ -35,7 +37,8 @@ impl Flight {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, FlightError> {
         let mut caller = self.caller(&request).await?;
-        let descriptor = request.into_inner();
+        let schema = self.default_schema(&request, &caller)?;
+        let descriptor = self.within_schema(schema.as_ref(), &request.into_inner());
         let schema = match self.unbound(&mut caller, &descriptor)? {
             Some(question) => {
                 let described = self.gateway.describe(&caller, &question).await?;

@@ -142,9 +142,10 @@ impl Flight {
         let deadline = deadline(&request);
         let mut caller = self.caller(&request).await?;
         let wanted = endpoints::wanted(request.metadata())?;
+        let schema = self.default_schema(&request, &caller)?;
         let descriptor = request.into_inner();
         let (id, descriptor, patience) = match handle(&descriptor) {
-            None => (Uuid::now_v7(), descriptor, FIRST),
+            None => (Uuid::now_v7(), self.within_schema(schema.as_ref(), &descriptor), FIRST),
             Some(handle) => {
                 let (id, descriptor) = self.tickets.open_poll(&handle, &mut caller)?;
                 let descriptor = FlightDescriptor::decode(descriptor.as_slice()).map_err(|_| TicketError::Invalid)?;

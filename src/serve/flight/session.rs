@@ -5,14 +5,19 @@
 
 use std::collections::HashMap;
 
+use arrow_flight::FlightDescriptor;
+use arrow_flight::sql::{Command, ProstMessageExt};
 use prost::Message;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response};
 
 use super::Flight;
+use super::descriptor::{Asked, parse};
 use super::error::FlightError;
-use crate::gateway::Caller;
+use super::ticket::SessionOptions;
+use crate::gateway::{Caller, Question};
 use crate::principal::{Identity, Purpose};
+use crate::product::Name;
 use crate::serve::proto::flight::session_option_value::OptionValue;
 use crate::serve::proto::flight::set_session_options_result::{Error, ErrorValue};
 use crate::serve::proto::flight::{
@@ -26,10 +31,14 @@ const COOKIE: &str = "airside_session";
 const PURPOSE: &str = "purpose";
 /// The option that JDBC sets; there is one catalog.
 const CATALOG: &str = "catalog";
+/// The option that names the domain of tables which a statement names without one.
+const SCHEMA: &str = "schema";
+/// The header that does the same for one call.
+const SCHEMA_HEADER: &str = "airside-schema";
 
 impl Flight {
-    /// The purpose of the caller's session, if its cookie is there and its own.
-    pub(super) fn session_purpose<T>(&self, request: &Request<T>, identity: &Identity) -> Option<Purpose> {
+    /// The options of the caller's session, if its cookie is there and its own.
+    pub(super) fn session<T>(&self, request: &Request<T>, identity: &Identity) -> Option<SessionOptions> {
         let cookies = request.metadata().get_all("cookie").iter().filter_map(|value| value.to_str().ok());
         let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
         pairs.find_map(|(name, value)| {
@@ -37,15 +46,55 @@ impl Flight {
         })
     }
 
+    /// The domain of tables that statements of this call name without one: the header's, else the session's.
+    ///
+    /// # Errors
+    /// [`FlightError::Malformed`] when the header holds no name.
+    pub(super) fn default_schema<T>(&self, request: &Request<T>, caller: &Caller) -> Result<Option<Name>, FlightError> {
+        match request.metadata().get(SCHEMA_HEADER) {
+            Some(header) => {
+                let name = header.to_str().ok().and_then(|text| Name::parse(text).ok());
+                let malformed = || FlightError::Malformed(format!("the header `{SCHEMA_HEADER}` names no domain"));
+                name.ok_or_else(malformed).map(Some)
+            }
+            None => Ok(self.session(request, &caller.principal.identity).and_then(|options| options.schema)),
+        }
+    }
+
+    /// What a descriptor asks, every table of its statement named with a schema.
+    pub(super) fn within_schema(&self, schema: Option<&Name>, descriptor: &FlightDescriptor) -> FlightDescriptor {
+        let in_full = schema.and_then(|schema| match parse(descriptor).ok()? {
+            Asked::Rows(Question::Sql(sql), _) => {
+                Some(FlightDescriptor::new_cmd(self.gateway.within_schema(&sql, schema)?))
+            }
+            Asked::Command(Command::CommandStatementQuery(mut command)) => {
+                command.query = self.gateway.within_schema(&command.query, schema)?;
+                Some(FlightDescriptor::new_cmd(command.as_any().encode_to_vec()))
+            }
+            _ => None,
+        });
+        in_full.unwrap_or_else(|| descriptor.clone())
+    }
+
     /// Sets options. One that is not known or has no such value is named in the result, and the others are set.
-    pub(super) fn set_session_options(&self, caller: &Caller, body: &[u8]) -> Result<Reply, FlightError> {
+    pub(super) fn set_session_options(
+        &self,
+        caller: &Caller,
+        schema: Option<Name>,
+        body: &[u8],
+    ) -> Result<Reply, FlightError> {
         let request = decode::<SetSessionOptionsRequest>(body)?;
-        let mut purpose = caller.purpose.clone();
+        let mut options = SessionOptions { purpose: caller.purpose.clone(), schema };
         let mut errors = HashMap::new();
         for (name, value) in request.session_options {
             let outcome = match name.as_str() {
-                PURPOSE => text(value).and_then(|text| Purpose::parse(&text).ok()).map(|stated| purpose = stated),
+                PURPOSE => {
+                    text(value).and_then(|text| Purpose::parse(&text).ok()).map(|stated| options.purpose = stated)
+                }
                 CATALOG => text(value).filter(|text| text.is_empty() || *text == self.gateway.mesh_name()).map(|_| ()),
+                SCHEMA => {
+                    text(value).and_then(|text| self.known_schema(caller, &text)).map(|schema| options.schema = schema)
+                }
                 _ => {
                     errors.insert(name, Error { value: ErrorValue::InvalidName.into() });
                     continue;
@@ -55,18 +104,33 @@ impl Flight {
                 errors.insert(name, Error { value: ErrorValue::InvalidValue.into() });
             }
         }
-        let cookie = self.tickets.seal_session(&caller.principal.identity, &purpose);
+        let cookie = self.tickets.seal_session(&caller.principal.identity, &options);
         let cookie = format!("{COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Strict");
         Ok(Reply { body: SetSessionOptionsResult { errors }.encode_to_vec(), cookie: Some(cookie) })
     }
 
+    /// A domain that the caller may know of; an empty text names none.
+    fn known_schema(&self, caller: &Caller, text: &str) -> Option<Option<Name>> {
+        if text.is_empty() {
+            return Some(None);
+        }
+        let known = self.gateway.catalog(caller).iter().any(|listing| listing.domain() == text);
+        Name::parse(text).ok().filter(|_| known).map(Some)
+    }
+
     /// What is set.
-    pub(super) fn get_session_options(&self, caller: &Caller, body: &[u8]) -> Result<Reply, FlightError> {
+    pub(super) fn get_session_options(
+        &self,
+        caller: &Caller,
+        schema: Option<Name>,
+        body: &[u8],
+    ) -> Result<Reply, FlightError> {
         decode::<GetSessionOptionsRequest>(body)?;
         let value = |text: String| SessionOptionValue { option_value: Some(OptionValue::StringValue(text)) };
         let purpose = Some(caller.purpose.as_str()).filter(|purpose| !purpose.is_empty());
         let purpose = purpose.map(|purpose| (PURPOSE, purpose.to_owned()));
-        let options = [(CATALOG, self.gateway.mesh_name())].into_iter().chain(purpose);
+        let schema = schema.map(|schema| (SCHEMA, schema.to_string()));
+        let options = [(CATALOG, self.gateway.mesh_name())].into_iter().chain(purpose).chain(schema);
         let session_options = options.map(|(name, text)| (name.to_owned(), value(text))).collect();
         Ok(Reply { body: GetSessionOptionsResult { session_options }.encode_to_vec(), cookie: None })
     }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::gateway::Caller;
 use crate::principal::{Identity, Purpose, PurposeError};
+use crate::product::Name;
 use crate::seal::SealKeys;
 use crate::serve::proto::{self, ticket};
 
@@ -55,6 +56,15 @@ const HANDLE: &str = "prepared-statement";
 const SESSION: &str = "session-options";
 const POLL: &str = "poll";
 const TRANSACTION: &str = "transaction";
+
+/// What a principal set for its session.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionOptions {
+    /// Why it asks.
+    pub purpose: Purpose,
+    /// The domain of tables that a statement names without one.
+    pub schema: Option<Name>,
+}
 
 /// A prepared statement, as its handle carries it.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,23 +157,31 @@ impl Tickets {
         Ok(Prepared { sql: handle.sql, parameters: handle.parameters, nonce: handle.nonce })
     }
 
-    /// A cookie's content: the purpose that a principal set for its session.
-    pub fn seal_session(&self, identity: &Identity, purpose: &Purpose) -> String {
+    /// A cookie's content: what a principal set for its session.
+    pub fn seal_session(&self, identity: &Identity, options: &SessionOptions) -> String {
         let session = proto::Session {
             identity: identity.to_string(),
             expires: self.expires(),
-            purpose: purpose.as_str().to_owned(),
+            purpose: options.purpose.as_str().to_owned(),
+            schema: options.schema.as_ref().map(Name::to_string).unwrap_or_default(),
         };
         self.keys.seal(SESSION, &session.encode_to_vec())
     }
 
-    /// The purpose that a principal set for its session; none if the cookie is another's, has ended, or is none of ours:
+    /// What a principal set for its session; none if the cookie is another's, has ended, or is none of ours:
     /// it stands for what its client said of itself, so a stale one says nothing.
-    pub fn open_session(&self, cookie: &str, identity: &Identity) -> Option<Purpose> {
+    pub fn open_session(&self, cookie: &str, identity: &Identity) -> Option<SessionOptions> {
         let plain = self.open_sealed(SESSION, cookie.as_bytes()).ok()?;
         let session = proto::Session::decode(plain.as_slice()).ok()?;
         let own = session.identity == identity.to_string() && session.expires > Utc::now().timestamp_millis();
-        own.then(|| Purpose::parse(&session.purpose).ok()).flatten()
+        if !own {
+            return None;
+        }
+        let schema = match session.schema.as_str() {
+            "" => None,
+            schema => Some(Name::parse(schema).ok()?),
+        };
+        Some(SessionOptions { purpose: Purpose::parse(&session.purpose).ok()?, schema })
     }
 
     /// A handle of a question that is being planned for the caller.

@@ -6,6 +6,7 @@ use prost::Message;
 use uuid::Uuid;
 
 use crate::gateway::{Caller, Question};
+use crate::product::Name;
 use crate::serve::flight::Flight;
 use crate::serve::flight::describe::schema_bytes;
 use crate::serve::flight::error::FlightError;
@@ -18,9 +19,13 @@ impl Flight {
     pub(super) async fn create_prepared(
         &self,
         caller: &Caller,
-        request: ActionCreatePreparedStatementRequest,
+        schema: Option<&Name>,
+        mut request: ActionCreatePreparedStatementRequest,
     ) -> Result<arrow_flight::Result, FlightError> {
         self.check_transaction(caller, request.transaction_id.as_ref())?;
+        if let Some(sql) = schema.and_then(|schema| self.gateway.within_schema(&request.query, schema)) {
+            request.query = sql;
+        }
         let description = self.gateway.describe(caller, &Question::Sql(request.query.clone())).await?;
         let nonce = Uuid::new_v4().as_bytes().to_vec();
         let prepared = Prepared { sql: request.query, parameters: Vec::new(), nonce };
