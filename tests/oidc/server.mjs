@@ -9,6 +9,10 @@
 //   ALG       to sign with: RS256 (default), PS256, ES256, EdDSA
 //   TTL       of a token in seconds (default 600)
 //   CLIENTS   JSON: [{ "id", "secret", "groups": [...], "claims": {...} }]
+//   PEOPLE    JSON: [{ "name", "groups": [...], "claims": {...} }]
+//
+// People sign in by name alone: the client `pages` (secret `pages-secret`) sends them here with the code flow and PKCE,
+// and gets them back at /login/callback of any port of the loopback.
 //
 // Prints `ready ISSUER` once it listens. A token:
 //   curl -d grant_type=client_credentials -d client_id=alice -d client_secret=alice-secret ISSUER/token
@@ -30,6 +34,7 @@ const clients = JSON.parse(
     ]),
   ),
 );
+const people = JSON.parse(setting('PEOPLE', '[]'));
 
 const makeKey = {
   RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
@@ -46,6 +51,19 @@ server.listen(Number(setting('PORT', '0')), '127.0.0.1');
 await once(server, 'listening');
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
+const claimsOf = ({ groups, claims }) => ({ ...(groups && { groups }), ...claims });
+const pages = {
+  client_id: 'pages',
+  client_secret: 'pages-secret',
+  token_endpoint_auth_method: 'client_secret_basic',
+  // Of a native application's redirect to the loopback any port is good.
+  application_type: 'native',
+  grant_types: ['authorization_code'],
+  redirect_uris: ['http://127.0.0.1/login/callback'],
+  response_types: ['code'],
+  id_token_signed_response_alg: algorithm,
+};
+
 // Without a resource access tokens are opaque, so there is one by default. A client that asks for
 // another (`-d resource=urn:other`) gets a token for that audience, which the gateway must refuse.
 const gateway = 'urn:gateway';
@@ -58,7 +76,7 @@ const accessToken = (_context, resource) => ({
 });
 const provider = new Provider(issuer, {
   jwks: { keys: [key] },
-  clients: clients.map(({ id, secret }) => ({
+  clients: [pages, ...clients.map(({ id, secret }) => ({
     client_id: id,
     client_secret: secret,
     token_endpoint_auth_method: 'client_secret_post',
@@ -66,8 +84,25 @@ const provider = new Provider(issuer, {
     redirect_uris: [],
     response_types: [],
     id_token_signed_response_alg: algorithm,
-  })),
-  scopes: ['query'],
+  }))],
+  scopes: ['openid', 'query'],
+  claims: { openid: ['sub', ...new Set(people.flatMap((person) => Object.keys(claimsOf(person))))] },
+  // Groups go into the ID token, where the pages look for them.
+  conformIdTokenClaims: false,
+  pkce: { required: () => true },
+  findAccount: (_context, name) => {
+    const person = people.find((one) => one.name === name);
+    return person && { accountId: name, claims: () => ({ sub: name, ...claimsOf(person) }) };
+  },
+  interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
+  // Nobody has to have consented before.
+  loadExistingGrant: async ({ oidc }) => {
+    const grant = new provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
+    grant.addOIDCScope('openid');
+    grant.addResourceScope(gateway, 'query');
+    await grant.save();
+    return grant;
+  },
   ttl: { ClientCredentials: lifetime },
   features: {
     devInteractions: { enabled: false },
@@ -80,9 +115,34 @@ const provider = new Provider(issuer, {
     },
   },
   extraTokenClaims: (_context, token) => {
-    const { groups, claims } = clients.find(({ id }) => id === token.clientId) ?? {};
-    return { ...(groups && { groups }), ...claims };
+    const person = people.find(({ name }) => name === token.accountId);
+    return claimsOf(person ?? clients.find(({ id }) => id === token.clientId) ?? {});
   },
 });
-server.on('request', provider.callback());
+
+// The page where a name is enough. Native clients ask for consent besides, which all give.
+const signIn = async (request, response) => {
+  const { prompt } = await provider.interactionDetails(request, response);
+  if (prompt.name === 'consent') {
+    return provider.interactionFinished(request, response, { consent: {} }, { mergeWithLastSubmission: true });
+  }
+  if (request.method === 'GET') {
+    response.setHeader('content-type', 'text/html');
+    response.end('<form method="post"><input name="name" autofocus><button>Sign in</button></form>');
+    return undefined;
+  }
+  let form = '';
+  for await (const chunk of request) form += chunk;
+  const accountId = new URLSearchParams(form).get('name');
+  return provider.interactionFinished(request, response, { login: { accountId } }, { mergeWithLastSubmission: false });
+};
+const protocol = provider.callback();
+server.on('request', (request, response) => {
+  if (!request.url.startsWith('/interaction/')) return protocol(request, response);
+  return signIn(request, response).catch((error) => {
+    console.error(error);
+    response.statusCode = 500;
+    response.end();
+  });
+});
 console.log(`ready ${issuer}`);
