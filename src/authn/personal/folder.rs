@@ -128,7 +128,7 @@ impl Folder {
     fn complain<T>(&self, path: PathBuf, reason: &str) -> Option<T> {
         let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
         if complained.len() < MOST_COMPLAINTS && complained.insert(path.clone()) {
-            tracing::error!(file = %path.display(), reason, "a file in the folder of personal tokens is ignored");
+            tracing::warn!(file = %path.display(), reason, "a file in the folder of personal tokens is ignored");
         }
         None
     }

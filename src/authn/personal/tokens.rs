@@ -359,7 +359,7 @@ mod tests {
         // Somebody else's record under an id of their own choice.
         std::fs::copy(&own, folder.join(format!("{}.json", TokenId::fresh("ada")))).unwrap();
         std::fs::create_dir(folder.join(format!("{}.json", TokenId::fresh("ada")))).unwrap();
-        assert_eq!(tokens.of(&ada()).unwrap(), [shown.clone()]);
+        assert_eq!(tokens.of(&ada()).unwrap(), std::slice::from_ref(&shown));
         assert!(tokens.verify(token.expose_str().unwrap(), Utc::now()).is_ok());
 
         std::fs::write(&own, "{").unwrap();

@@ -17,12 +17,15 @@ use crate::seal::SealKeys;
 
 const HERE: &str = "http://127.0.0.1:8080/login/callback";
 
+type Answer = Arc<Mutex<(StatusCode, Value)>>;
+type Forms = Arc<Mutex<Vec<(HeaderMap, HashMap<String, String>)>>>;
+
 /// A token endpoint beside a test issuer: it answers what it is told, and keeps what it was asked.
 struct Desk {
     issuing: Issuing,
     signer: Signer,
-    answer: Arc<Mutex<(StatusCode, Value)>>,
-    asked: Arc<Mutex<Vec<(HeaderMap, HashMap<String, String>)>>>,
+    answer: Answer,
+    asked: Forms,
 }
 
 impl Desk {
@@ -32,9 +35,8 @@ impl Desk {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answer = Arc::new(Mutex::new((StatusCode::OK, json!({}))));
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        type Shared = (Arc<Mutex<(StatusCode, Value)>>, Arc<Mutex<Vec<(HeaderMap, HashMap<String, String>)>>>);
-        let tell = |State((answer, asked)): State<Shared>, headers: HeaderMap, Form(form)| async move {
+        let asked = Forms::default();
+        let tell = |State((answer, asked)): State<(Answer, Forms)>, headers: HeaderMap, Form(form)| async move {
             asked.lock().unwrap().push((headers, form));
             let (status, body) = answer.lock().unwrap().clone();
             (status, body.to_string())

@@ -24,13 +24,14 @@ client = flight.connect("{url}")
 options = flight.FlightCallOptions(headers=[
     (b"authorization", b"Bearer " + os.environb[b"AIRSIDE_TOKEN"]),{header}
 ])
-info = client.get_flight_info(flight.FlightDescriptor.for_path({path}), options)
-table = pa.concat_tables(client.do_get(each.ticket, options).read_all() for each in info.endpoints)"#,
+descriptor = flight.FlightDescriptor.for_path({path})
+endpoints = client.get_flight_info(descriptor, options).endpoints
+table = pa.concat_tables(client.do_get(each.ticket, options).read_all() for each in endpoints)"#,
         header = purpose.map(|p| format!("\n    (b\"airside-purpose\", b\"{p}\"),")).unwrap_or_default(),
     );
     let adbc = format!(
         r#"import os
-import adbc_driver_flightsql.dbapi as adbc    # pip install adbc-driver-flightsql adbc-driver-manager pyarrow
+import adbc_driver_flightsql.dbapi as adbc  # pip install adbc-driver-flightsql pyarrow
 
 options = {{
     "username": "token",

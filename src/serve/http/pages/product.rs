@@ -20,7 +20,7 @@ pub(super) async fn show(
     Path((domain, name)): Path<(String, String)>,
     Query(looking): Query<Looking>,
 ) -> Result<Response, Response> {
-    let purpose = looking.purpose()?;
+    let purpose = looking.purpose().map_err(products::no_purpose)?;
     let mut products = products::of(&pages, &session, &purpose).await?;
     let address = format!("{domain}.{name}");
     let listings = products.remove(&address).unwrap_or_default();

@@ -13,7 +13,7 @@ use super::session::Session;
 use super::{Pages, layout};
 use crate::gateway::{Caller, Listing};
 use crate::policy::RowFilter;
-use crate::principal::Purpose;
+use crate::principal::{Purpose, PurposeError};
 use crate::product::Status;
 
 /// For which purpose somebody looks.
@@ -24,11 +24,15 @@ pub(super) struct Looking {
 }
 
 impl Looking {
-    /// The purpose; what is none is told so.
-    pub(super) fn purpose(&self) -> Result<Purpose, Response> {
+    /// The purpose, if it is one.
+    pub(super) fn purpose(&self) -> Result<Purpose, PurposeError> {
         Purpose::parse(self.purpose.trim())
-            .map_err(|error| layout::failure(StatusCode::BAD_REQUEST, &error.to_string()))
     }
+}
+
+/// Says that a purpose is none.
+pub(super) fn no_purpose(error: PurposeError) -> Response {
+    layout::failure(StatusCode::BAD_REQUEST, &error.to_string())
 }
 
 /// The listings of each product, by its address.
@@ -57,7 +61,7 @@ pub(super) async fn show(
     session: Session,
     Query(looking): Query<Looking>,
 ) -> Result<Response, Response> {
-    let purpose = looking.purpose()?;
+    let purpose = looking.purpose().map_err(no_purpose)?;
     let products = of(&pages, &session, &purpose).await?;
     let body = html! {
         h1 { "Products" }

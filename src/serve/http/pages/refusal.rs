@@ -43,6 +43,7 @@ pub(super) fn sentence(error: &AuthnError) -> String {
 
 /// Notes a refusal: when to come again in the response, why in the log.
 pub(super) fn said(response: &mut Response, error: &AuthnError) {
+    metrics::counter!("airside_page_sign_ins_total", "outcome" => "refused").increment(1);
     tracing::info!(detail = error.detail(), "nobody was signed in to the pages");
     if let AuthnError::Throttled { retry_after } = error {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));

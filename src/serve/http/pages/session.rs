@@ -69,6 +69,7 @@ impl Pages {
             let error = AuthnError::Rejected { detail: format!("a session of {} bytes", sealed.len()) };
             return refusal::page(self, &error);
         }
+        metrics::counter!("airside_page_sign_ins_total", "outcome" => "signed_in").increment(1);
         tracing::info!(principal = %principal.identity, "signed in to the pages");
         let mut response = Redirect::to("/").into_response();
         self.end_session(response.headers_mut());
