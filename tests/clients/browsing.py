@@ -12,7 +12,15 @@ import urllib.request
 from dataclasses import dataclass
 from email.message import Message
 
+import pytest
+from grpc import StatusCode
+
+import wire
 from gateway import Gateway
+from wire import Raw, Refused
+
+QUESTION = wire.statement("SELECT count(*) FROM geography.region")
+ORDERS = wire.statement("SELECT count(*) FROM sales.orders")
 
 TOKEN = re.compile(r'<pre id="token">(airp_[^<]+)</pre>')
 FIELD = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
@@ -108,3 +116,15 @@ def signed_in(running: Gateway, user: str) -> Browser:
 def id_of(token: str) -> str:
     """What names a token."""
     return token.split("_")[1]
+
+
+def bearer(running: Gateway, token: str) -> Raw:
+    """A client that shows a token."""
+    return Raw.connect(running.address, ("authorization", f"Bearer {token}"))
+
+
+def refused(client: Raw, question: bytes = QUESTION) -> StatusCode:
+    """How a question is refused."""
+    with pytest.raises(Refused) as refusal:
+        client.read(question)
+    return refusal.value.code
