@@ -15,7 +15,7 @@ import pytest
 
 from bearer import AUDIENCE, with_groups_claim
 from conftest import Session
-from issuer import Provider, needs_node
+from provider import Provider, needs_node
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 

@@ -12,7 +12,7 @@ import gateway as gateways
 from bearer import AUDIENCE, with_groups_claim
 from browsing import ORDERS, Browser, bearer, refused, signed_in
 from conftest import AUDIT
-from issuer import Provider, needs_node
+from provider import Provider, needs_node
 
 PEOPLE = [
     {"name": "ada", "groups": ["sales_owners"]},
