@@ -13,6 +13,9 @@ PYTEST_ARGS ?=
 digest = $(shell { cat $(1); $(PYTHON) --version; } 2>&1 | cksum | cut -d ' ' -f 1)
 CLIENTS := $(CACHE)/venv-clients-$(call digest,tests/clients/requirements.txt)
 OIDC := $(CACHE)/oidc-$(call digest,tests/oidc/package.json tests/oidc/package-lock.json)
+BROWSER := $(CACHE)/browser-$(call digest,tests/browser/package.json tests/browser/package-lock.json)
+CHROMIUM ?= /usr/bin/chromium
+export CHROMIUM
 FLIGHT_SQL_CLIENT_VERSION := 59.3.2
 TOOLS := $(CACHE)/tools-$(FLIGHT_SQL_CLIENT_VERSION)
 FLIGHT_SQL_CLIENT := $(TOOLS)/bin/flight_sql_client
@@ -30,7 +33,7 @@ LOCKED := --locked
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: needs needs-node needs-solver fmt-check lint rust policy-tests clients ## everything that CI runs
+test: needs needs-node needs-solver $(CHROMIUM) fmt-check lint rust policy-tests clients ## everything that CI runs
 
 quick: needs needs-solver fmt-check lint rust policy-tests clients-quick ## a contributor's loop: Rust and Python only
 
@@ -67,8 +70,8 @@ policy-tests: binary ## the demo mesh's own policy tests, over every path a clie
 # The Python clients talk to the debug build: it checks arithmetic that the release build does not.
 PYTEST = AIRSIDE_BIN=$(AIRSIDE) $(1) -m pytest -p no:cacheprovider
 
-clients: binary $(CLIENTS)/.complete $(OIDC)/.complete $(FLIGHT_SQL_CLIENT) ## every client test against the gateway
-	AIRSIDE_OIDC_DIR=$(OIDC) AIRSIDE_FLIGHT_SQL_CLIENT=$(FLIGHT_SQL_CLIENT) \
+clients: binary $(CLIENTS)/.complete $(OIDC)/.complete $(BROWSER)/.complete $(CHROMIUM) $(FLIGHT_SQL_CLIENT) ## every client test against the gateway
+	AIRSIDE_OIDC_DIR=$(OIDC) AIRSIDE_BROWSER_DIR=$(BROWSER) AIRSIDE_FLIGHT_SQL_CLIENT=$(FLIGHT_SQL_CLIENT) \
 	  $(call PYTEST,$(CLIENTS)/bin/python) tests/clients $(PYTEST_ARGS)
 
 clients-quick: binary $(CLIENTS)/.complete ## the client tests that need neither Node nor flight_sql_client
@@ -134,11 +137,25 @@ $(CACHE)/venv-clients-%/.complete: tests/clients/requirements.txt
 	touch $@
 
 # Node resolves packages beside the script that imports them, so the script is copied there.
-$(CACHE)/oidc-%/.complete: tests/oidc/package.json
+define install-node-packages
 	mkdir -p $(@D)
-	cp tests/oidc/package*.json $(@D)
+	cp $(<D)/package*.json $(@D)
 	npm ci --prefix $(@D) --no-audit --no-fund --silent
 	touch $@
+endef
+
+$(CACHE)/oidc-%/.complete: tests/oidc/package.json
+	$(install-node-packages)
+
+$(CACHE)/browser-%/.complete: tests/browser/package.json
+	$(install-node-packages)
+
+# The browser that the pages are tried in comes from Debian's packages; elsewhere CHROMIUM names one.
+$(CHROMIUM):
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	fi; \
+	test -x $@ || { printf 'missing:\n  chromium at %s (CHROMIUM=... names another): the pages for people are tried in it\n' $@ >&2; exit 1; }
 
 $(FLIGHT_SQL_CLIENT):
 	CARGO_TARGET_DIR=$(CACHE)/target-tools $(CARGO) install --quiet --locked --debug --root $(TOOLS) \

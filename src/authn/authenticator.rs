@@ -1,5 +1,6 @@
 //! The front door: from credentials to somebody verified, whatever their kind.
 
+mod people;
 mod rehearsal;
 
 pub use rehearsal::Role;
@@ -17,6 +18,7 @@ use super::credentials::Credentials;
 use super::error::AuthnError;
 use super::oidc::{Issuer, issuer_of};
 use super::password::Verifier;
+use super::personal::{self, PersonalTokens};
 use super::reloaded::Reloaded;
 use super::service_tokens::{self, ServiceTokens};
 use super::session::{self, Sessions};
@@ -31,6 +33,7 @@ use crate::seal::{SealKeys, Secret};
 pub struct Authenticator {
     users: Option<Reloaded<Users>>,
     tokens: Option<Reloaded<ServiceTokens>>,
+    personal: Option<PersonalTokens>,
     sessions: Sessions,
     issuers: Vec<Issuer>,
     certificates: Option<CertificateNames>,
@@ -53,6 +56,9 @@ impl Authenticator {
         let tokens = kept(tokens, &mut faults);
 
         let section = |reason: String| vec![Fault::new("[authn]", reason)];
+        let personal =
+            config.personal_tokens.as_ref().map(|tokens| PersonalTokens::open(tokens, base).map_err(section));
+        let personal = kept(personal, &mut faults);
         let certificates = config.mtls.as_ref().map(|mtls| CertificateNames::new(mtls).map_err(section));
         let certificates = kept(certificates, &mut faults);
         let mut issuers: Vec<Issuer> = Vec::new();
@@ -77,6 +83,7 @@ impl Authenticator {
         Ok(Self {
             users,
             tokens,
+            personal,
             sessions: Sessions::new(keys, config.session_ttl),
             issuers,
             certificates,
@@ -102,18 +109,24 @@ impl Authenticator {
     /// [`AuthnError`] when that does not establish who calls.
     pub async fn authenticate(&self, credentials: &Credentials) -> Result<Verified, AuthnError> {
         match credentials {
-            Credentials::Basic { user, password } => self.basic(user, password).await,
+            Credentials::Basic { user, password } => match self.personal_token(password) {
+                Some((tokens, token)) => self.personal_as(user, tokens, token),
+                None => self.basic(user, password).await,
+            },
             Credentials::Bearer(token) => self.bearer(token).await,
             Credentials::Certificate(der) => self.certificate(der),
         }
     }
 
     /// Verifies a name and a password and gives a session token, to be sent as a bearer token from
-    /// then on.
+    /// then on. For a personal token in the password's place it gives the same back.
     ///
     /// # Errors
     /// [`AuthnError`] when they are not a user's, or have failed too often.
     pub async fn handshake_basic(&self, user: &str, password: &Secret) -> Result<(Verified, String), AuthnError> {
+        if let Some((tokens, token)) = self.personal_token(password) {
+            return Ok((self.personal_as(user, tokens, token)?, token.to_owned()));
+        }
         let verified = self.basic(user, password).await?;
         let users = self.users().ok_or_else(no_passwords)?;
         let today = users.get(user).ok_or_else(|| AuthnError::rejected("the user was removed meanwhile"))?;
@@ -154,7 +167,7 @@ impl Authenticator {
     }
 
     /// Verifies a bearer token. Its form tells its kind: `airs_…` is a session, `airt_…` a service
-    /// token, three parts with dots between them a JWT.
+    /// token, `airp_…` a personal one, three parts with dots between them a JWT.
     ///
     /// # Errors
     /// [`AuthnError`] when it is none of them, or not accepted.
@@ -170,6 +183,10 @@ impl Authenticator {
             let tokens =
                 self.tokens.as_ref().ok_or_else(|| AuthnError::rejected("no service tokens are configured"))?;
             tokens.get().verify(token, Utc::now())
+        } else if token.starts_with(personal::PREFIX) {
+            let tokens =
+                self.personal.as_ref().ok_or_else(|| AuthnError::rejected("no personal tokens are configured"))?;
+            self.personal_bearer(tokens, token)
         } else if token.bytes().filter(|b| *b == b'.').count() == 2 {
             self.jwt(token).await
         } else {
@@ -186,14 +203,20 @@ impl Authenticator {
             .find(|issuer| issuer.name() == name)
             .ok_or_else(|| AuthnError::rejected("a JWT of an issuer that is not configured"))?;
         let verified = issuer.verify(token).await?;
-        if !issuer.may_name_local_users && self.is_local(&verified.subject) {
-            return Err(AuthnError::rejected(format!(
-                "the issuer `{name}` names `{}`, whom the users or tokens file names too; give it a `name_prefix`, \
-                 or say `may_name_local_users = true` if they are the same",
-                verified.subject
-            )));
-        }
+        self.nameable(issuer, &verified.subject)?;
         Ok(verified)
+    }
+
+    /// Refuses a name that is not for this issuer to give.
+    fn nameable(&self, issuer: &Issuer, subject: &str) -> Result<(), AuthnError> {
+        if issuer.may_name_local_users || !self.is_local(subject) {
+            return Ok(());
+        }
+        Err(AuthnError::rejected(format!(
+            "the issuer `{}` names `{subject}`, whom the users or tokens file names too; give it a `name_prefix`, \
+             or say `may_name_local_users = true` if they are the same",
+            issuer.name()
+        )))
     }
 
     fn is_local(&self, subject: &str) -> bool {
@@ -221,6 +244,10 @@ impl Authenticator {
                 unchanged.then(|| user.verified(&verified.subject, verified.method.clone(), verified.expires))
             }
             Method::ServiceToken => self.tokens.as_ref()?.get().recall(verified),
+            Method::PersonalToken(_) => {
+                let held = self.personal.as_ref()?.recall(verified.entry.as_deref()?)?;
+                self.of_personal(&held).ok()
+            }
             // Their issuers are not asked again; groups and policies here can take their rights away.
             Method::Oidc(_) | Method::Certificate => Some(verified.clone()),
         }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Deserializer};
 
+use crate::seal::SecretRef;
+
 /// Who may sign in, and how. Nothing configured means nobody.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,12 +24,40 @@ pub struct AuthnConfig {
     pub oidc: Vec<OidcConfig>,
     /// How client certificates name callers; absent: they name nobody.
     pub mtls: Option<MtlsConfig>,
+    /// Where personal tokens are kept; absent: there are none.
+    pub personal_tokens: Option<PersonalTokensConfig>,
 }
 
 impl Default for AuthnConfig {
     fn default() -> Self {
-        Self { users: None, tokens: None, session_ttl: Duration::from_secs(12 * 60 * 60), oidc: Vec::new(), mtls: None }
+        Self {
+            users: None,
+            tokens: None,
+            session_ttl: Duration::from_secs(12 * 60 * 60),
+            oidc: Vec::new(),
+            mtls: None,
+            personal_tokens: None,
+        }
     }
+}
+
+/// Tokens that people make for their tools, `[authn.personal_tokens]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonalTokensConfig {
+    /// The folder they are kept in; replicas share it.
+    pub dir: PathBuf,
+    /// The longest life of a token, in days.
+    #[serde(default = "thirty")]
+    pub max_days: u32,
+    /// How many one person may have.
+    #[serde(default = "twenty")]
+    pub max_per_person: usize,
+}
+
+impl PersonalTokensConfig {
+    /// What `max_days` may be at most.
+    pub const LONGEST: u32 = 365;
 }
 
 /// One issuer, `[[authn.oidc]]`.
@@ -63,6 +93,43 @@ pub struct OidcConfig {
     /// Accept `http://` for an issuer on 127.0.0.1 or localhost: for trying things out.
     #[serde(default)]
     pub allow_http_loopback: bool,
+    /// How it signs people in to the pages; absent: it does not.
+    #[serde(default)]
+    pub login: Option<OidcLoginConfig>,
+}
+
+/// The gateway as a client of an issuer, `[authn.oidc.login]`: the code flow with PKCE.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcLoginConfig {
+    /// What the issuer calls this gateway.
+    pub client_id: String,
+    /// The client's secret; none for a public client.
+    #[serde(default)]
+    pub client_secret: Option<SecretRef>,
+    /// What people know the issuer as; its host otherwise.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Scopes to ask for besides `openid`.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// More parameters for the authorization request, such as `audience` or `resource`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// The token that holds groups and claims as the gateway's bearer tokens do.
+    #[serde(default)]
+    pub claims_from: ClaimsFrom,
+}
+
+/// Which of the two tokens of a sign-in says what is known of the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimsFrom {
+    /// The ID token, which every issuer gives.
+    #[default]
+    IdToken,
+    /// The access token, verified as a bearer token is, of the same `sub` as the ID token.
+    AccessToken,
 }
 
 /// How client certificates name callers, `[authn.mtls]`.
@@ -135,6 +202,14 @@ fn sub() -> String {
 
 fn half_a_minute() -> Duration {
     Duration::from_secs(30)
+}
+
+fn thirty() -> u32 {
+    30
+}
+
+fn twenty() -> usize {
+    20
 }
 
 fn ten_minutes() -> Duration {

@@ -48,6 +48,19 @@ pub enum Method {
     Oidc(Arc<str>),
     /// A client certificate.
     Certificate,
+    /// A personal token of somebody whom this issuer named at sign-in; without one, of the users file's.
+    PersonalToken(Option<Arc<str>>),
+}
+
+impl Method {
+    /// The issuer whose word the claims are.
+    pub fn issuer(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Oidc(issuer) => Some(issuer),
+            Self::PersonalToken(issuer) => issuer.as_ref(),
+            Self::Password | Self::Session | Self::ServiceToken | Self::Certificate => None,
+        }
+    }
 }
 
 impl fmt::Display for Method {
@@ -58,6 +71,7 @@ impl fmt::Display for Method {
             Self::ServiceToken => "service token",
             Self::Oidc(_) => "oidc",
             Self::Certificate => "certificate",
+            Self::PersonalToken(_) => "personal token",
         })
     }
 }
@@ -69,17 +83,19 @@ pub(super) const MAX_SUBJECT: usize = 256;
 /// without being misread. No control, invisible or text-direction characters, no blank but a
 /// plain one inside, and not `domain:…`, as which derived products read.
 pub fn names_a_subject(text: &str) -> bool {
+    is_plain_text(text) && text.len() <= MAX_SUBJECT && !text.starts_with("domain:")
+}
+
+/// Whether a text shows as what it is: not empty, no control, invisible or text-direction characters, no blank but a
+/// plain one inside.
+pub(super) fn is_plain_text(text: &str) -> bool {
     let readable = |c: char| {
         let invisible = matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
         c == ' ' || !(c.is_control() || c.is_whitespace() || invisible)
     };
-    !text.is_empty()
-        && text.len() <= MAX_SUBJECT
-        && text.trim() == text
-        && !text.starts_with("domain:")
-        && text.chars().all(readable)
+    !text.is_empty() && text.trim() == text && text.chars().all(readable)
 }
 
 /// Whether a text has the form of a group's name: `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.

@@ -17,6 +17,7 @@ mod revoke;
 mod serve;
 mod sql;
 mod test;
+mod token;
 
 use std::process::ExitCode;
 
@@ -59,6 +60,9 @@ enum Command {
     HashPassword(hash_password::HashPassword),
     /// Make a service token and print it with its hash for `tokens.toml`.
     MintToken(mint_token::MintToken),
+    /// List and revoke people's personal tokens.
+    #[command(subcommand)]
+    Token(token::Token),
     /// Ask a running gateway whether it is ready; exit 1 if not.
     Healthcheck(healthcheck::Healthcheck),
 }
@@ -79,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::HashPassword(command) => command.run(),
         Command::MintToken(command) => command.run(),
+        Command::Token(command) => command.run(),
         Command::Healthcheck(command) => command.run(),
     };
     match outcome {

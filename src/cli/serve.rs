@@ -21,7 +21,7 @@ use crate::query::Engine;
 use crate::seal::SealKeys;
 use crate::serve::Tls;
 use crate::serve::flight::FlightListener;
-use crate::serve::http::HttpServer;
+use crate::serve::http::{HttpServer, SignIn};
 use crate::source::Stores;
 use crate::telemetry;
 
@@ -93,10 +93,22 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
 
     let draining = CancellationToken::new();
     let ended = CancellationToken::new();
-    let flight =
-        FlightListener::bind(&config.flight, &config.tickets, tls.as_ref(), keys, Arc::clone(&gateway), authenticator)
-            .await?;
-    let http = HttpServer::bind(&config.http, tls, Arc::clone(&gateway), metrics, draining.clone()).await?;
+    let flight = FlightListener::bind(
+        &config.flight,
+        &config.tickets,
+        tls.as_ref(),
+        keys.clone(),
+        Arc::clone(&gateway),
+        Arc::clone(&authenticator),
+    )
+    .await?;
+    let sign_in = SignIn {
+        authenticator,
+        keys,
+        session_ttl: config.authn.session_ttl,
+        flight: (flight.addr()?, flight.is_encrypted()),
+    };
+    let http = HttpServer::bind(&config.http, tls, Arc::clone(&gateway), metrics, draining.clone(), sign_in).await?;
     let addresses = Addresses {
         flight: flight.addr()?,
         http: http.addr()?,

@@ -16,6 +16,10 @@ pub fn announcement(flight: SocketAddr, http: SocketAddr) -> String {
     let mut text = format!("ready flight=grpc://{flight} http=http://{http}\n");
     // Writing into a String cannot fail.
     let _ = write_people(&mut text);
+    let _ = write!(
+        text,
+        "\nIn a browser, with one of the names above: http://{http}/ shows what there is and makes tokens for tools.\n"
+    );
     text.push_str(&snippets(flight));
     text
 }

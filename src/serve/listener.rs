@@ -19,6 +19,14 @@ pub enum ListenError {
         /// The address.
         addr: SocketAddr,
     },
+    /// The pages for people cannot be served as configured.
+    #[error("`[http.login]` for {addr}: {reason}")]
+    Login {
+        /// The address.
+        addr: SocketAddr,
+        /// What is wrong.
+        reason: String,
+    },
     /// The address is taken or not ours.
     #[error("cannot listen on {addr}: {source}")]
     Bind {

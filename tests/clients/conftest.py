@@ -23,8 +23,9 @@ from gateway import Gateway
 from mesh_files import MeshFiles
 from wire import Raw
 
-# A copy of a folder goes on with its mesh and its keys, not with what is on record of the original.
-AUDIT = shutil.ignore_patterns("audit")
+# A copy of a folder goes on with its mesh and its keys, not with what is on record of the original, nor with tokens
+# that were made there.
+AUDIT = shutil.ignore_patterns("audit", "personal-tokens")
 
 
 @dataclass

@@ -8,7 +8,12 @@
 //   AUDIENCE  of the tokens (default `airside`)
 //   ALG       to sign with: RS256 (default), PS256, ES256, EdDSA
 //   TTL       of a token in seconds (default 600)
-//   CLIENTS   JSON: [{ "id", "secret", "groups": [...], "claims": {...} }]
+//   CLIENTS   JSON: [{ "id", "secret", "groups": [...], "claims": {...} }]; one without a secret is a person's device, which
+//             asks for a code (RFC 8628) that `POST ISSUER/decide?user_code=…&account=…` confirms, or refuses with `error=…`
+//   PEOPLE    JSON: [{ "name", "groups": [...], "claims": {...} }]; anybody else may sign in too, and is in no group
+//
+// People sign in by name alone: the client `pages` (secret `pages-secret`) sends them here with the code flow and PKCE,
+// and gets them back at /login/callback of any port of the loopback.
 //
 // Prints `ready ISSUER` once it listens. A token:
 //   curl -d grant_type=client_credentials -d client_id=alice -d client_secret=alice-secret ISSUER/token
@@ -30,6 +35,7 @@ const clients = JSON.parse(
     ]),
   ),
 );
+const people = JSON.parse(setting('PEOPLE', '[]'));
 
 const makeKey = {
   RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
@@ -46,9 +52,24 @@ server.listen(Number(setting('PORT', '0')), '127.0.0.1');
 await once(server, 'listening');
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
+const claimsOf = ({ groups, claims } = {}) => ({ ...(groups && { groups }), ...claims });
+const personOf = (name) => people.find((person) => person.name === name);
+const pages = {
+  client_id: 'pages',
+  client_secret: 'pages-secret',
+  token_endpoint_auth_method: 'client_secret_basic',
+  // Of a native application's redirect to the loopback any port is good.
+  application_type: 'native',
+  grant_types: ['authorization_code'],
+  redirect_uris: ['http://127.0.0.1/login/callback'],
+  response_types: ['code'],
+  id_token_signed_response_alg: algorithm,
+};
+
 // Without a resource access tokens are opaque, so there is one by default. A client that asks for
 // another (`-d resource=urn:other`) gets a token for that audience, which the gateway must refuse.
 const gateway = 'urn:gateway';
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 const accessToken = (_context, resource) => ({
   audience: resource === gateway ? audience : resource,
   scope: 'query',
@@ -58,20 +79,35 @@ const accessToken = (_context, resource) => ({
 });
 const provider = new Provider(issuer, {
   jwks: { keys: [key] },
-  clients: clients.map(({ id, secret }) => ({
+  clients: [pages, ...clients.map(({ id, secret, auth }) => ({
     client_id: id,
-    client_secret: secret,
-    token_endpoint_auth_method: 'client_secret_post',
-    grant_types: ['client_credentials'],
+    ...(secret && { client_secret: secret }),
+    token_endpoint_auth_method: secret ? (auth ?? 'client_secret_post') : 'none',
+    grant_types: secret ? ['client_credentials'] : [deviceGrant, 'refresh_token'],
     redirect_uris: [],
     response_types: [],
     id_token_signed_response_alg: algorithm,
-  })),
-  scopes: ['query'],
-  ttl: { ClientCredentials: lifetime },
+  }))],
+  scopes: ['openid', 'offline_access', 'query'],
+  ttl: { ClientCredentials: lifetime, AccessToken: lifetime },
+  // Anybody by their name.
+  findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id, ...claimsOf(personOf(id)) }) }),
+  claims: { openid: ['sub', ...new Set(people.flatMap((person) => Object.keys(claimsOf(person))))] },
+  // Groups go into the ID token, where the pages look for them.
+  conformIdTokenClaims: false,
+  interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
+  // Nobody has to have consented before.
+  loadExistingGrant: async ({ oidc }) => {
+    const grant = new provider.Grant({ clientId: oidc.client.clientId, accountId: oidc.session.accountId });
+    grant.addOIDCScope('openid');
+    grant.addResourceScope(gateway, 'query');
+    await grant.save();
+    return grant;
+  },
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => gateway,
@@ -80,9 +116,48 @@ const provider = new Provider(issuer, {
     },
   },
   extraTokenClaims: (_context, token) => {
-    const { groups, claims } = clients.find(({ id }) => id === token.clientId) ?? {};
-    return { ...(groups && { groups }), ...claims };
+    return claimsOf(personOf(token.accountId) ?? clients.find(({ id }) => id === token.clientId));
   },
 });
-server.on('request', provider.callback());
+// What a person does in a browser with a device's code, without the pages.
+const decide = async (form) => {
+  const code = await provider.DeviceCode.findByUserCode(form.get('user_code').replaceAll('-', ''));
+  if (form.get('error')) {
+    code.error = form.get('error');
+  } else {
+    const accountId = form.get('account');
+    const grant = new provider.Grant({ accountId, clientId: code.clientId });
+    grant.addOIDCScope('openid offline_access');
+    grant.addResourceScope(gateway, 'query');
+    Object.assign(code, { accountId, grantId: await grant.save(), scope: code.params.scope, resource: gateway });
+  }
+  await code.save();
+};
+// The page where a name is enough. Native clients ask for consent besides, which all give.
+const signIn = async (request, response) => {
+  const { prompt } = await provider.interactionDetails(request, response);
+  if (prompt.name === 'consent') {
+    return provider.interactionFinished(request, response, { consent: {} }, { mergeWithLastSubmission: true });
+  }
+  if (request.method === 'GET') {
+    response.setHeader('content-type', 'text/html');
+    return response.end('<form method="post"><input name="name" autofocus><button>Sign in</button></form>');
+  }
+  let form = '';
+  for await (const chunk of request) form += chunk;
+  const login = { accountId: new URLSearchParams(form).get('name') };
+  return provider.interactionFinished(request, response, { login }, { mergeWithLastSubmission: false });
+};
+const answer = provider.callback();
+const failed = (error) => (console.error(error), 500);
+server.on('request', async (request, response) => {
+  const url = new URL(request.url, issuer);
+  if (url.pathname.startsWith('/interaction/')) {
+    await signIn(request, response).catch((error) => response.writeHead(failed(error)).end());
+  } else if (url.pathname === '/decide') {
+    response.writeHead(await decide(url.searchParams).then(() => 204, failed)).end();
+  } else {
+    answer(request, response);
+  }
+});
 console.log(`ready ${issuer}`);

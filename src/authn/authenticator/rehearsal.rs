@@ -53,6 +53,7 @@ impl Authenticator {
         let authenticator = Self {
             users: Some(Reloaded::fixed(users, Users::parse)),
             tokens: None,
+            personal: None,
             sessions,
             issuers: Vec::new(),
             certificates: None,

@@ -185,3 +185,42 @@ fn every_fault_of_the_section_is_told() {
     }
     assert_eq!(faults.len(), 5, "{reasons:?}");
 }
+
+#[tokio::test]
+async fn a_personal_token_is_its_owner_by_every_door_while_both_stand() {
+    let folder = Folder::new();
+    let gateway = folder.gateway_with("[personal_tokens]\ndir = 'personal'", &SealKeys::ephemeral()).unwrap();
+    let replica = folder.gateway_with("[personal_tokens]\ndir = 'personal'", &SealKeys::ephemeral()).unwrap();
+    let alice = gateway.sign_in("alice", &secret()).await.unwrap();
+    let (shown, token) = gateway.personal_tokens().unwrap().create(&alice, "laptop", 3, Utc::now()).unwrap();
+    let text = token.expose_str().unwrap();
+    let basic = |user: &str| Credentials::password(user, token.expose()).unwrap();
+
+    for gateway in [&gateway, &replica] {
+        for credentials in [Credentials::Bearer(token.clone()), basic("alice"), basic("token")] {
+            let verified = gateway.authenticate(&credentials).await.unwrap();
+            assert_eq!((&*verified.subject, verified.method), ("alice", Method::PersonalToken(None)));
+            assert!(verified.expires.is_some());
+        }
+        assert!(matches!(gateway.authenticate(&basic("bob")).await, Err(AuthnError::Rejected { .. })));
+        let (verified, session) = gateway.handshake_basic("token", &token).await.unwrap();
+        assert_eq!((&*verified.subject, session.as_str()), ("alice", text), "a handshake gives the same back");
+    }
+    assert!(gateway.sign_in("alice", &token).await.is_err(), "a token makes no tokens");
+    let without = folder.gateway(&SealKeys::ephemeral());
+    assert!(matches!(bearer(&without, text).await, Err(AuthnError::Rejected { .. })));
+    assert!(matches!(without.authenticate(&basic("alice")).await, Err(AuthnError::Rejected { .. })));
+
+    let verified = bearer(&replica, text).await.unwrap();
+    assert_eq!(replica.recall(&verified), Some(verified.clone()));
+    folder.users(&["alice", "bob"]);
+    replica.reload();
+    assert!(replica.recall(&verified).is_none() && bearer(&replica, text).await.is_err(), "another password since");
+
+    let bob = replica.sign_in("bob", &secret()).await.unwrap();
+    let (shown_bob, token) = replica.personal_tokens().unwrap().create(&bob, "x", 3, Utc::now()).unwrap();
+    let verified = bearer(&replica, token.expose_str().unwrap()).await.unwrap();
+    assert!(!replica.personal_tokens().unwrap().revoke(&bob, &shown.id).unwrap());
+    assert!(replica.personal_tokens().unwrap().revoke(&bob, &shown_bob.id).unwrap());
+    assert!(replica.recall(&verified).is_none() && bearer(&replica, token.expose_str().unwrap()).await.is_err());
+}

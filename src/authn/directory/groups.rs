@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::claims;
 use crate::authn::error::AuthnError;
-use crate::authn::verified::{Method, Verified, names_a_group};
+use crate::authn::verified::{Verified, names_a_group};
 
 /// The `[groups]` of the file.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl Groups {
         let Some(claim) = &self.claim else { return Ok(groups) };
         let Some(value) = claims::find(&verified.claims, claim) else {
             // A client can often choose a token's scopes, and so leave the claim out.
-            if self.required && matches!(verified.method, Method::Oidc(_)) {
+            if self.required && verified.method.issuer().is_some() {
                 return Err(AuthnError::incomplete_groups(format!(
                     "the token has no claim `{claim}`; put `required = false` under `[groups]` if that means no groups"
                 )));

@@ -16,7 +16,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 const TOTAL: Duration = Duration::from_secs(5);
 const MAX_DOCUMENT: usize = 1024 * 1024;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Fetcher {
     http: reqwest::Client,
     issuer: String,
@@ -24,11 +24,34 @@ pub(super) struct Fetcher {
     allow_http_loopback: bool,
 }
 
-/// The one thing needed of a discovery document, and the one that must agree.
+/// What is needed of a discovery document, and the one thing that must agree.
 #[derive(Debug, Deserialize)]
 struct Discovery {
     issuer: String,
     jwks_uri: String,
+    #[serde(flatten)]
+    login: Login,
+}
+
+/// What it says of signing people in; an issuer of tokens for services may say nothing.
+#[derive(Debug, Deserialize)]
+struct Login {
+    authorization_endpoint: Option<String>,
+    token_endpoint: Option<String>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+/// Where an issuer signs people in.
+#[derive(Debug)]
+pub(super) struct Endpoints {
+    pub(super) authorization: Url,
+    pub(super) token: Url,
+    /// Whether the client's secret goes into the form; else into the header, which is the standard's default.
+    pub(super) secret_in_form: bool,
+    /// Whether whoever comes back must say from which issuer.
+    pub(super) names_itself: bool,
 }
 
 impl Fetcher {
@@ -68,6 +91,11 @@ impl Fetcher {
         Ok(Self { http, issuer: issuer.clone(), discovery, allow_http_loopback: config.allow_http_loopback })
     }
 
+    /// The host it is at, for people.
+    pub(super) fn host(&self) -> String {
+        self.discovery.host_str().unwrap_or_default().to_owned()
+    }
+
     /// The issuer's name, for messages.
     pub(super) fn issuer(&self) -> &str {
         &self.issuer
@@ -78,33 +106,88 @@ impl Fetcher {
     /// # Errors
     /// What went wrong, for the log.
     pub(super) async fn keys(&self) -> Result<KeySet, String> {
+        let discovery = self.discover().await?;
+        KeySet::parse(&self.document(self.address("jwks_uri", &discovery.jwks_uri)?).await?)
+    }
+
+    /// Where the issuer signs people in.
+    ///
+    /// # Errors
+    /// What went wrong, for the log.
+    pub(super) async fn endpoints(&self) -> Result<Endpoints, String> {
+        let login = self.discover().await?.login;
+        let endpoint = |name: &str, url: Option<String>| {
+            self.address(name, &url.ok_or_else(|| format!("the discovery document has no `{name}`"))?)
+        };
+        let methods = login.token_endpoint_auth_methods_supported.unwrap_or_default();
+        let offers = |method: &str| methods.iter().any(|offered| offered == method);
+        Ok(Endpoints {
+            authorization: endpoint("authorization_endpoint", login.authorization_endpoint)?,
+            token: endpoint("token_endpoint", login.token_endpoint)?,
+            secret_in_form: offers("client_secret_post") && !offers("client_secret_basic"),
+            names_itself: login.authorization_response_iss_parameter_supported,
+        })
+    }
+
+    /// Sends a form and answers the status and the document that come back.
+    ///
+    /// # Errors
+    /// What went wrong, for the log.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        form: &[(&str, &str)],
+        basic: Option<(String, String)>,
+    ) -> Result<(reqwest::StatusCode, T), String> {
+        let request = self.http.post(url.clone()).header(reqwest::header::ACCEPT, "application/json").form(form);
+        let request = match basic {
+            Some((user, password)) => request.basic_auth(user, Some(password)),
+            None => request,
+        };
+        // The error's text has the address, never the form.
+        let response = request.send().await.map_err(|error| format!("`{url}`: {}", with_causes(&error)))?;
+        Ok((response.status(), read(url, response).await?))
+    }
+
+    async fn discover(&self) -> Result<Discovery, String> {
         let discovery: Discovery = self.document(self.discovery.clone()).await?;
         // An exact match, or a document of one tenant could speak for another.
         if discovery.issuer != self.issuer {
             return Err(format!("the discovery document is of the issuer `{}`", discovery.issuer));
         }
-        let jwks = Url::parse(&discovery.jwks_uri).map_err(|error| format!("`jwks_uri` is no URL: {error}"))?;
-        if !acceptable(&jwks, self.allow_http_loopback) {
-            return Err("`jwks_uri` is not https".to_owned());
+        Ok(discovery)
+    }
+
+    fn address(&self, name: &str, url: &str) -> Result<Url, String> {
+        let url = Url::parse(url).map_err(|error| format!("`{name}` is no URL: {error}"))?;
+        if !acceptable(&url, self.allow_http_loopback) {
+            return Err(format!("`{name}` is not https"));
         }
-        KeySet::parse(&self.document(jwks).await?)
+        Ok(url)
     }
 
     async fn document<T: DeserializeOwned>(&self, url: Url) -> Result<T, String> {
-        let failed = |error: reqwest::Error| format!("`{url}`: {}", with_causes(&error));
-        let mut response = self.http.get(url.clone()).send().await.map_err(failed)?;
+        let response = self.http.get(url.clone()).send().await;
+        let response = response.map_err(|error| format!("`{url}`: {}", with_causes(&error)))?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(format!("`{url}` answers {}", response.status()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_DOCUMENT {
-                return Err(format!("`{url}` answers more than {MAX_DOCUMENT} bytes"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        serde_json::from_slice(&body).map_err(|error| format!("`{url}` answers no such document: {error}"))
+        read(&url, response).await
     }
+}
+
+async fn read<T: DeserializeOwned>(url: &Url, mut response: reqwest::Response) -> Result<T, String> {
+    let mut body = Vec::new();
+    let failed = |error: reqwest::Error| format!("`{url}`: {}", with_causes(&error));
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > MAX_DOCUMENT {
+            return Err(format!("`{url}` answers more than {MAX_DOCUMENT} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    // What a parser says may repeat the text, and the text may be a token.
+    serde_json::from_slice(&body)
+        .map_err(|error| format!("`{url}` answers no such document (line {}, column {})", error.line(), error.column()))
 }
 
 /// https, or http to this machine when that is allowed.

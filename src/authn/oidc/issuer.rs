@@ -13,6 +13,7 @@ use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::code_flow::CodeFlow;
 use super::fetch::Fetcher;
 use super::key_cache::{KeyCache, KeyError};
 use crate::authn::config::OidcConfig;
@@ -32,6 +33,7 @@ pub(in crate::authn) struct Issuer {
     pub(in crate::authn) may_name_local_users: bool,
     leeway: Duration,
     keys: Arc<KeyCache>,
+    login: Option<CodeFlow>,
 }
 
 impl Issuer {
@@ -53,6 +55,8 @@ impl Issuer {
             return Err(about("has an empty `name_claim`"));
         }
         let fetcher = Fetcher::new(config, base)?;
+        let login = config.login.as_ref().map(|login| CodeFlow::new(login, fetcher.clone(), config.keys_ttl, base));
+        let login = login.transpose().map_err(|reason| about(&format!("signs nobody in: {reason}")))?;
         Ok(Self {
             name: config.issuer.as_str().into(),
             audience: config.audience.clone(),
@@ -62,6 +66,7 @@ impl Issuer {
             may_name_local_users: config.may_name_local_users,
             leeway: config.leeway,
             keys: Arc::new(KeyCache::new(fetcher, config.keys_ttl)),
+            login,
         })
     }
 
@@ -76,8 +81,18 @@ impl Issuer {
         &self.name
     }
 
+    /// How it signs people in to the pages, if it does.
+    pub(in crate::authn) fn login(&self) -> Option<&CodeFlow> {
+        self.login.as_ref()
+    }
+
     /// Verifies a token that says it is of this issuer.
     pub(in crate::authn) async fn verify(&self, token: &str) -> Result<Verified, AuthnError> {
+        self.verify_for(token, &self.audience).await
+    }
+
+    /// The same for a token that is meant for one of these.
+    pub(super) async fn verify_for(&self, token: &str, audience: &[String]) -> Result<Verified, AuthnError> {
         let header = jsonwebtoken::decode_header(token)
             .map_err(|error| AuthnError::rejected(format!("an unreadable token header: {error}")))?;
         self.acceptable(&header)?;
@@ -91,11 +106,12 @@ impl Issuer {
             KeyError::Unavailable(detail) => AuthnError::IssuerUnavailable { detail },
         })?;
 
-        let data = jsonwebtoken::decode::<Map<String, Value>>(token, &key.decoding, &self.validation(header.alg))
-            .map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => AuthnError::Expired,
-                _ => AuthnError::rejected(format!("a token of the issuer `{}`: {error}", self.name)),
-            })?;
+        let data =
+            jsonwebtoken::decode::<Map<String, Value>>(token, &key.decoding, &self.validation(header.alg, audience))
+                .map_err(|error| match error.kind() {
+                    ErrorKind::ExpiredSignature => AuthnError::Expired,
+                    _ => AuthnError::rejected(format!("a token of the issuer `{}`: {error}", self.name)),
+                })?;
         self.claims(data.claims, Utc::now())
     }
 
@@ -117,12 +133,12 @@ impl Issuer {
         }
     }
 
-    fn validation(&self, algorithm: Algorithm) -> Validation {
+    fn validation(&self, algorithm: Algorithm, audience: &[String]) -> Validation {
         let mut validation = Validation::new(algorithm);
         validation.leeway = self.leeway.as_secs();
         validation.validate_nbf = true;
         validation.set_issuer(&[&*self.name]);
-        validation.set_audience(&self.audience);
+        validation.set_audience(audience);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation
     }
@@ -149,8 +165,7 @@ impl Issuer {
             // Bound to a key whose proof this gateway does not take: without it, it may be stolen.
             return Err(AuthnError::rejected("a token bound to a key (`cnf`) presented as a plain bearer token"));
         }
-        complete_groups(&claims)?;
-        let subject = self.subject(&claims)?;
+        let subject = self.named_by(&claims)?;
         Ok(Verified {
             subject,
             method: Method::Oidc(Arc::clone(&self.name)),
@@ -159,6 +174,12 @@ impl Issuer {
             expires: Some(expires),
             entry: None,
         })
+    }
+
+    /// Whom claims name that were verified, now or earlier.
+    pub(in crate::authn) fn named_by(&self, claims: &Map<String, Value>) -> Result<Arc<str>, AuthnError> {
+        complete_groups(claims)?;
+        self.subject(claims)
     }
 
     fn subject(&self, claims: &Map<String, Value>) -> Result<Arc<str>, AuthnError> {

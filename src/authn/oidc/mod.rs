@@ -6,10 +6,13 @@
 //! the signature, the issuer, the audience and the times have been verified. The one thing read
 //! earlier is `iss`, to choose which issuer must have signed.
 
+mod code_flow;
 mod fetch;
 mod issuer;
 mod key_cache;
 mod keys;
+
+pub use code_flow::{Departure, Flow, Provider, Return};
 
 pub(super) use issuer::{Issuer, issuer_of};
 

@@ -1,8 +1,14 @@
-//! The HTTP side: health for orchestrators, metrics for Prometheus. It serves no data.
+//! The HTTP side: health for orchestrators, metrics for Prometheus, pages for people. It serves no rows.
+
+mod pages;
+mod site;
+
+pub use site::LoginConfig;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -15,7 +21,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::pages::Pages;
+use self::site::{FlightAddress, Site};
+use crate::authn::Authenticator;
 use crate::gateway::Gateway;
+use crate::seal::SealKeys;
 use crate::serve::connections::{self, Manners};
 use crate::serve::listener::{ListenError, refuse_plaintext};
 use crate::serve::tls::Tls;
@@ -30,11 +40,18 @@ pub struct HttpConfig {
     pub tls: bool,
     /// Listen beyond loopback without TLS.
     pub plaintext_beyond_loopback: bool,
+    /// Pages for people; absent: there are none.
+    pub login: Option<LoginConfig>,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { addr: SocketAddr::from(([127, 0, 0, 1], 8080)), tls: true, plaintext_beyond_loopback: false }
+        Self {
+            addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: true,
+            plaintext_beyond_loopback: false,
+            login: None,
+        }
     }
 }
 
@@ -48,10 +65,23 @@ impl HttpConfig {
     }
 }
 
-const MANNERS: Manners = Manners { http2_only: false, max_streams: 64, max_headers: 16 * 1024 };
+/// A session of somebody in many groups takes 16 KiB of cookies.
+const MANNERS: Manners = Manners { http2_only: false, max_streams: 64, max_headers: 32 * 1024 };
 
-/// What the pages show.
-struct Pages {
+/// What the pages for people need beside the gateway.
+pub struct SignIn {
+    /// Who people are.
+    pub authenticator: Arc<Authenticator>,
+    /// What seals their sessions; replicas share it.
+    pub keys: SealKeys,
+    /// How long a session lasts.
+    pub session_ttl: Duration,
+    /// Where the gRPC listener is, and whether it has TLS.
+    pub flight: (SocketAddr, bool),
+}
+
+/// What machines ask for.
+struct Probed {
     gateway: Arc<Gateway>,
     metrics: PrometheusHandle,
     draining: CancellationToken,
@@ -75,17 +105,25 @@ impl HttpServer {
         gateway: Arc<Gateway>,
         metrics: PrometheusHandle,
         draining: CancellationToken,
+        sign_in: SignIn,
     ) -> Result<Self, ListenError> {
         let tls = tls.filter(|_| config.tls);
         config.check(tls.is_some())?;
         let listener =
             TcpListener::bind(config.addr).await.map_err(|source| ListenError::Bind { addr: config.addr, source })?;
-        let pages = Arc::new(Pages { gateway, metrics, draining });
+        let addr = listener.local_addr().map_err(|source| ListenError::Bind { addr: config.addr, source })?;
+        let people = match &config.login {
+            Some(login) => for_people(login, addr, tls.is_some(), Arc::clone(&gateway), sign_in)
+                .map_err(|reason| ListenError::Login { addr, reason })?,
+            None => Router::new(),
+        };
+        let probed = Arc::new(Probed { gateway, metrics, draining });
         let router = Router::new()
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/metrics", get(render_metrics))
-            .with_state(pages)
+            .with_state(probed)
+            .merge(people)
             .layer(CatchPanicLayer::new());
         Ok(Self { listener, tls, router })
     }
@@ -110,19 +148,40 @@ impl HttpServer {
     }
 }
 
+/// The pages for people, or where others could listen in a page that says so.
+fn for_people(
+    config: &LoginConfig,
+    addr: SocketAddr,
+    encrypted: bool,
+    gateway: Arc<Gateway>,
+    sign_in: SignIn,
+) -> Result<Router, String> {
+    let SignIn { authenticator, keys, session_ttl, flight } = sign_in;
+    let flight = FlightAddress::new(config, flight.0, flight.1)?;
+    let Some(site) = Site::new(config, addr, encrypted)? else {
+        tracing::warn!(%addr, "signing in is off: this address is beyond loopback and has no TLS");
+        return Ok(pages::off());
+    };
+    if let Some(tokens) = authenticator.personal_tokens() {
+        tokens.make_folder()?;
+    }
+    tracing::info!(pages = site.origin, "people can sign in");
+    Ok(pages::routes(Pages { gateway, authenticator, keys, session_ttl, site, flight }))
+}
+
 /// The process runs.
 async fn healthz() -> &'static str {
     "ok\n"
 }
 
 /// The gateway takes calls: a mesh is served and no drain is under way.
-async fn readyz(State(pages): State<Arc<Pages>>) -> Response {
-    if pages.draining.is_cancelled() {
+async fn readyz(State(probed): State<Arc<Probed>>) -> Response {
+    if probed.draining.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
-    (StatusCode::OK, format!("ready\n{}", pages.gateway.readiness())).into_response()
+    (StatusCode::OK, format!("ready\n{}", probed.gateway.readiness())).into_response()
 }
 
-async fn render_metrics(State(pages): State<Arc<Pages>>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], pages.metrics.render()).into_response()
+async fn render_metrics(State(probed): State<Arc<Probed>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], probed.metrics.render()).into_response()
 }
