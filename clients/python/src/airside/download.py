@@ -1,0 +1,189 @@
+"""Fetches the endpoints of one answer with several workers, and hands their rows out in order.
+
+```text
+endpoint 0  ──worker 0──▶ Rows ─┐
+endpoint 1  ──worker 1──▶ Rows ─┼─▶ batches(), endpoint by endpoint
+endpoint 2  ──(waits)     Rows ─┘
+```
+
+An endpoint is one whole: when reading it fails, it is read again from its beginning, as long as none of its rows was
+handed out. A download that is `whole` hands nothing out before an endpoint is complete; otherwise batches go out as
+they come, and workers run ahead of their reader by a few batches only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Generator, Sequence
+from itertools import count
+
+import pyarrow as pa
+import pyarrow.flight as flight
+
+from airside.connection import Connection, repeatable
+from airside.errors import AirsideError, Cancelled, Unauthenticated, translate
+from airside.progress import Meter
+
+# How many batches a worker runs ahead of the reader; a message has 4 MiB at most.
+_AHEAD = 8
+
+
+class Rows:
+    """What came of one endpoint and was not handed out yet. Guarded by the download's condition."""
+
+    def __init__(self, endpoint: flight.FlightEndpoint) -> None:
+        self.endpoint = endpoint
+        self.batches: deque[pa.RecordBatch] = deque()
+        self.handed_out = False
+        self.complete = False
+        self.failure: BaseException | None = None
+
+
+class Download:
+    """One reading of all endpoints of an answer."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        endpoints: Sequence[flight.FlightEndpoint],
+        *,
+        purpose: str | None,
+        parallel: int,
+        whole: bool,
+        meter: Meter,
+    ) -> None:
+        self._connection = connection
+        self._purpose = purpose
+        self._whole = whole
+        self._meter = meter
+        self._all = [Rows(endpoint) for endpoint in endpoints]
+        self._waiting = deque(self._all)
+        self._changed = threading.Condition()
+        self._stopped = threading.Event()
+        self._readers: set[flight.FlightStreamReader] = set()
+        self._workers = [
+            threading.Thread(target=self._work, args=(worker,), name=f"airside-download-{worker}", daemon=True)
+            for worker in range(min(parallel, len(self._all)))
+        ]
+
+    def batches(self) -> Generator[pa.RecordBatch, None, None]:
+        """The rows of all endpoints, in order. Ends the download when it is closed or dropped."""
+        try:
+            for worker in self._workers:
+                worker.start()
+            for rows in self._all:
+                while (batch := self._take(rows)) is not None:
+                    yield batch
+        finally:
+            self._stop()
+
+    def _take(self, rows: Rows) -> pa.RecordBatch | None:
+        """The next batch of an endpoint, None after its last."""
+        with self._changed:
+            while True:
+                # Nothing of a whole download is of use once a part of it has failed.
+                failed = next((each for each in self._all if each.failure), None) if self._whole else rows
+                if failed is not None and failed.failure is not None and (self._whole or not rows.batches):
+                    raise failed.failure
+                if rows.batches and (rows.complete or not self._whole):
+                    rows.handed_out = True
+                    self._changed.notify_all()
+                    return rows.batches.popleft()
+                if rows.complete:
+                    return None
+                self._changed.wait()
+
+    def _work(self, worker: int) -> None:
+        while not self._stopped.is_set():
+            with self._changed:
+                if not self._waiting:
+                    return
+                rows = self._waiting.popleft()
+            self._fetch(rows, worker)
+
+    def _fetch(self, rows: Rows, worker: int) -> None:
+        """Reads an endpoint, again if need be."""
+        pauses = self._connection.retry.pauses()
+        may_sign_in_again = True
+        for attempt in count():
+            failure = self._read(rows, worker, attempt)
+            pause: float | None = None
+            if isinstance(failure, AirsideError):
+                if isinstance(failure, Unauthenticated) and may_sign_in_again:
+                    may_sign_in_again, pause = False, 0.0
+                elif repeatable(failure):
+                    pause = next(pauses, None)
+            if not self._settle(rows, failure, again=pause is not None) or pause is None:
+                return
+            if self._stopped.wait(pause):
+                return
+
+    def _read(self, rows: Rows, worker: int, attempt: int) -> BaseException | None:
+        """Reads an endpoint once, to its end or to what ended it."""
+        reader: flight.FlightStreamReader | None = None
+        try:
+            reader = self._connection.open(rows.endpoint, self._purpose, worker, worker + attempt)
+            with self._changed:
+                self._readers.add(reader)
+            while not self._stopped.is_set():
+                batch = reader.read_chunk().data
+                if batch is not None and not self._put(rows, batch):
+                    break
+            reader.cancel()
+            return Cancelled("the download was stopped")
+        except StopIteration:
+            return None
+        # pyarrow turns a cancelled stream into this, which no worker has typed.
+        except KeyboardInterrupt:
+            return Cancelled("the stream was cancelled")
+        except (AirsideError, pa.ArrowException, flight.FlightError) as error:
+            return translate(error)
+        except Exception as error:
+            return error
+        finally:
+            if reader is not None:
+                with self._changed:
+                    self._readers.discard(reader)
+
+    def _put(self, rows: Rows, batch: pa.RecordBatch) -> bool:
+        """Adds a batch once there is room for it; false if nobody wants it any more."""
+        with self._changed:
+            while not self._whole and len(rows.batches) >= _AHEAD and not self._stopped.is_set():
+                self._changed.wait()
+            if self._stopped.is_set():
+                return False
+            rows.batches.append(batch)
+            self._changed.notify_all()
+        self._meter.add(rows=batch.num_rows, size=batch.nbytes)
+        return True
+
+    def _settle(self, rows: Rows, failure: BaseException | None, again: bool) -> bool:
+        """Notes how a reading ended. True if it begins anew."""
+        with self._changed:
+            try:
+                if failure is None:
+                    rows.complete = True
+                    self._meter.add(endpoints=1)
+                    return False
+                if again and not rows.handed_out:
+                    lost = rows.batches
+                    self._meter.add(rows=-sum(b.num_rows for b in lost), size=-sum(b.nbytes for b in lost))
+                    rows.batches.clear()
+                    return True
+                rows.failure = failure
+                return False
+            finally:
+                self._changed.notify_all()
+
+    def _stop(self) -> None:
+        self._stopped.set()
+        with self._changed:
+            readers = list(self._readers)
+            self._waiting.clear()
+            self._changed.notify_all()
+        for reader in readers:
+            reader.cancel()
+        for worker in self._workers:
+            if worker.ident is not None and worker is not threading.current_thread():
+                worker.join(timeout=1)
