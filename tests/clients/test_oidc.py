@@ -1,19 +1,12 @@
 """Bearer tokens of a real, certified OpenID provider (npm `oidc-provider`)."""
 
-import json
 import os
-import re
-import shutil
-import subprocess
-import time
-import urllib.parse
-import urllib.request
-from pathlib import Path
 
 import pytest
 from grpc import StatusCode
 
 from bearer import AUDIENCE, ask, with_groups_claim
+from provider import Provider
 from wire import Raw, Refused
 
 pytestmark = pytest.mark.skipif("AIRSIDE_OIDC_DIR" not in os.environ, reason="needs node: run `make clients`")
@@ -29,47 +22,9 @@ CLIENTS = [
 ]
 
 
-class Provider:
-    """The provider process."""
-
-    def __init__(self, folder: Path) -> None:
-        home = Path(os.environ["AIRSIDE_OIDC_DIR"])
-        # Node resolves packages beside the script that imports them.
-        script = shutil.copy(Path(__file__).parent.parent / "oidc" / "server.mjs", home / "server.mjs")
-        log = folder / "provider.log"
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                ["node", script],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, "PORT": "0", "AUDIENCE": AUDIENCE, "CLIENTS": json.dumps(CLIENTS)},
-            )
-        end = time.monotonic() + 30
-        while not (ready := re.search(r"^ready (\S+)$", log.read_text(), re.MULTILINE)):
-            assert time.monotonic() < end and self.process.poll() is None, log.read_text()
-            time.sleep(0.1)
-        self.issuer = ready[1]
-
-    def token(self, client: str, **parameters: str) -> str:
-        """An access token, as the provider gives it to a client for its secret."""
-        form = {"grant_type": "client_credentials", "client_id": client, "client_secret": f"{client}-secret"}
-        body = urllib.parse.urlencode({**form, "scope": "query", **parameters}).encode()
-        with urllib.request.urlopen(f"{self.issuer}/token", body, timeout=20) as answer:
-            return json.load(answer)["access_token"]
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
-
-
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory):
-    running = Provider(tmp_path_factory.mktemp("oidc"))
+    running = Provider(tmp_path_factory.mktemp("oidc"), CLIENTS)
     yield running
     running.stop()
 

@@ -8,7 +8,8 @@
 //   AUDIENCE  of the tokens (default `airside`)
 //   ALG       to sign with: RS256 (default), PS256, ES256, EdDSA
 //   TTL       of a token in seconds (default 600)
-//   CLIENTS   JSON: [{ "id", "secret", "groups": [...], "claims": {...} }]
+//   CLIENTS   JSON: [{ "id", "secret", "groups": [...], "claims": {...} }]; one without a secret is a person's device, which
+//             asks for a code (RFC 8628) that `POST ISSUER/decide?user_code=…&account=…` confirms, or refuses with `error=…`
 //
 // Prints `ready ISSUER` once it listens. A token:
 //   curl -d grant_type=client_credentials -d client_id=alice -d client_secret=alice-secret ISSUER/token
@@ -49,6 +50,7 @@ const issuer = `http://127.0.0.1:${server.address().port}`;
 // Without a resource access tokens are opaque, so there is one by default. A client that asks for
 // another (`-d resource=urn:other`) gets a token for that audience, which the gateway must refuse.
 const gateway = 'urn:gateway';
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 const accessToken = (_context, resource) => ({
   audience: resource === gateway ? audience : resource,
   scope: 'query',
@@ -58,20 +60,23 @@ const accessToken = (_context, resource) => ({
 });
 const provider = new Provider(issuer, {
   jwks: { keys: [key] },
-  clients: clients.map(({ id, secret }) => ({
+  clients: clients.map(({ id, secret, auth }) => ({
     client_id: id,
-    client_secret: secret,
-    token_endpoint_auth_method: 'client_secret_post',
-    grant_types: ['client_credentials'],
+    ...(secret && { client_secret: secret }),
+    token_endpoint_auth_method: secret ? (auth ?? 'client_secret_post') : 'none',
+    grant_types: secret ? ['client_credentials'] : [deviceGrant, 'refresh_token'],
     redirect_uris: [],
     response_types: [],
     id_token_signed_response_alg: algorithm,
   })),
   scopes: ['query'],
-  ttl: { ClientCredentials: lifetime },
+  ttl: { ClientCredentials: lifetime, AccessToken: lifetime },
+  // Anybody by their name.
+  findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => gateway,
@@ -84,5 +89,25 @@ const provider = new Provider(issuer, {
     return { ...(groups && { groups }), ...claims };
   },
 });
-server.on('request', provider.callback());
+// What a person does in a browser with a device's code, without the pages.
+const decide = async (form) => {
+  const code = await provider.DeviceCode.findByUserCode(form.get('user_code').replaceAll('-', ''));
+  if (form.get('error')) {
+    code.error = form.get('error');
+  } else {
+    const accountId = form.get('account');
+    const grant = new provider.Grant({ accountId, clientId: code.clientId });
+    grant.addOIDCScope('openid offline_access');
+    grant.addResourceScope(gateway, 'query');
+    Object.assign(code, { accountId, grantId: await grant.save(), scope: code.params.scope, resource: gateway });
+  }
+  await code.save();
+};
+const answer = provider.callback();
+server.on('request', async (request, response) => {
+  const url = new URL(request.url, issuer);
+  if (url.pathname !== '/decide') return answer(request, response);
+  const decided = await decide(url.searchParams).then(() => 204, (error) => (console.error(error), 500));
+  response.writeHead(decided).end();
+});
 console.log(`ready ${issuer}`);

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pyarrow.flight as flight
 
 from airside.credentials import Credentials, Header
-from airside.errors import AirsideError, Outdated, Unauthenticated, Unavailable, translate
+from airside.errors import AirsideError, Outdated, Unauthenticated, Unavailable, translated
 from airside.retry import Retry
 from airside.version import __version__
 
@@ -108,9 +108,10 @@ class Connection:
             try:
                 client = self.client()
                 header = self._credentials.header(client)
-                return act(client, self._options(header, purpose, extra, self._timeout))
-            except Exception as error:
-                failure = as_failure(error)
+                with translated():
+                    return act(client, self._options(header, purpose, extra, self._timeout))
+            except AirsideError as error:
+                failure = error
             if isinstance(failure, Unauthenticated) and header is not None and not signed_in_again:
                 signed_in_again = True
                 if self._credentials.refused(header):
@@ -131,12 +132,11 @@ class Connection:
         try:
             header = self._credentials.header(self.client())
             client = self.client(self._place(endpoint, turn), worker)
-            return client.do_get(endpoint.ticket, self._options(header, purpose, [], None))
-        except Exception as error:
-            failure = as_failure(error)
-            if isinstance(failure, Unauthenticated):
-                self._credentials.refused(header)
-            raise failure from None
+            with translated():
+                return client.do_get(endpoint.ticket, self._options(header, purpose, [], None))
+        except Unauthenticated:
+            self._credentials.refused(header)
+            raise
 
     def client(self, location: str | None = None, worker: int = 0) -> flight.FlightClient:
         """The client of a worker; worker 0 is whoever calls."""
@@ -182,13 +182,6 @@ class Connection:
 def repeatable(failure: AirsideError) -> bool:
     """Whether the very same call may be answered another time."""
     return isinstance(failure, Unavailable) and not isinstance(failure, Outdated)
-
-
-def as_failure(error: Exception) -> AirsideError:
-    """What to raise for an exception of pyarrow's; mistakes of the program and of the machine pass through."""
-    if isinstance(error, (AirsideError, flight.FlightError)) or type(error).__module__.startswith("pyarrow"):
-        return translate(error)
-    raise error
 
 
 def check_purpose(purpose: str | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pyarrow.flight as flight
 
-from airside.errors import Unauthenticated, translate
+from airside.errors import Unauthenticated, translated
 
 Token = str | Callable[[], str]
 """A bearer token, or what gives one whenever it is asked. If that has a method `forget()`, it is called when the
@@ -82,11 +82,9 @@ class Password:
     def header(self, client: flight.FlightClient) -> Header | None:
         with self._lock:
             if self._header is None:
-                try:
-                    options = flight.FlightCallOptions(timeout=self._timeout)
+                options = flight.FlightCallOptions(timeout=self._timeout)
+                with translated():
                     self._header = client.authenticate_basic_token(self._user, self._password, options)
-                except Exception as error:
-                    raise translate(error) from None
             return self._header
 
     def refused(self, header: Header | None) -> bool:

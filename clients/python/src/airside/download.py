@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from airside.connection import Connection, repeatable
-from airside.errors import AirsideError, Cancelled, Unauthenticated, translate
+from airside.errors import RAISED, AirsideError, Cancelled, Unauthenticated, translate
 from airside.progress import Meter
 
 # How many batches a worker runs ahead of the reader; a message has 4 MiB at most.
@@ -137,7 +137,7 @@ class Download:
         # pyarrow turns a cancelled stream into this, which no worker has typed.
         except KeyboardInterrupt:
             return Cancelled("the stream was cancelled")
-        except (AirsideError, pa.ArrowException, flight.FlightError) as error:
+        except (AirsideError, *RAISED) as error:
             return translate(error)
         except Exception as error:
             return error

@@ -7,6 +7,8 @@ layers. `translate` is the one place that knows them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -139,7 +141,21 @@ _TYPES: tuple[tuple[type[BaseException], type[AirsideError]], ...] = (
     (pa.ArrowNotImplementedError, Unimplemented),
     (pa.ArrowKeyError, NotFound),
     (pa.ArrowInvalid, InvalidArgument),
+    # A stream that broke.
+    (OSError, Unavailable),
 )
+
+# What pyarrow raises for a call that failed.
+RAISED = (pa.ArrowException, flight.FlightError, OSError)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns what a call of pyarrow's raises into our exceptions."""
+    try:
+        yield
+    except RAISED as error:
+        raise translate(error) from None
 
 
 def translate(error: BaseException) -> AirsideError:
