@@ -69,7 +69,7 @@ const provider = new Provider(issuer, {
     response_types: [],
     id_token_signed_response_alg: algorithm,
   })),
-  scopes: ['query'],
+  scopes: ['openid', 'offline_access', 'query'],
   ttl: { ClientCredentials: lifetime, AccessToken: lifetime },
   // Anybody by their name.
   findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),

@@ -20,6 +20,9 @@ __all__ = ["ClientCredentials", "DeviceFlow", "DevicePrompt", "SignInFailed"]
 
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
+# How often a provider is asked that does not say how often it wants to be.
+_INTERVAL = 5.0
+
 # A token that the provider says nothing of is taken for good that long.
 _UNSAID = 300.0
 
@@ -154,7 +157,7 @@ class DeviceFlow(_Renewed):
         lifetime = _seconds(started.get("expires_in"), 600.0)
         complete = plain(started.get("verification_uri_complete")) or None
         self._prompt(DevicePrompt(plain(user_code), plain(uri), complete, lifetime))
-        return self._poll(code, _seconds(started.get("interval"), 5.0), time.monotonic() + lifetime)
+        return self._poll(code, _seconds(started.get("interval"), _INTERVAL), time.monotonic() + lifetime)
 
     def _poll(self, code: str, interval: float, end: float) -> dict[str, Any]:
         form = {"grant_type": _DEVICE_GRANT, "device_code": code, "resource": self._wanted["resource"]}
