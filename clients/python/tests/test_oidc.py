@@ -4,12 +4,12 @@ import os
 import threading
 import time
 
-import gateway as gateways
 import pytest
 from bearer import AUDIENCE, with_groups_claim
 from provider import Provider
 
 import airside
+import gateway as gateways
 
 pytestmark = pytest.mark.skipif("AIRSIDE_OIDC_DIR" not in os.environ, reason="needs node: run `make python-client`")
 

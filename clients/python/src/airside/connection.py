@@ -6,7 +6,8 @@ import ipaddress
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
@@ -121,10 +122,11 @@ class Connection:
                 raise failure
             time.sleep(pause)
 
+    @contextmanager
     def open(
         self, endpoint: flight.FlightEndpoint, purpose: str | None, worker: int, turn: int
-    ) -> flight.FlightStreamReader:
-        """Starts to read an endpoint, once: whether and when to try again is the caller's to decide.
+    ) -> Generator[flight.FlightStreamReader, None, None]:
+        """Reads an endpoint, once: whether and when to try again is the caller's to decide.
 
         Of several places `turn` chooses one, so that workers spread over them and a second try goes elsewhere.
         """
@@ -133,7 +135,7 @@ class Connection:
             header = self._credentials.header(self.client())
             client = self.client(self._place(endpoint, turn), worker)
             with translated():
-                return client.do_get(endpoint.ticket, self._options(header, purpose, [], None))
+                yield client.do_get(endpoint.ticket, self._options(header, purpose, [], None))
         except Unauthenticated:
             self._credentials.refused(header)
             raise

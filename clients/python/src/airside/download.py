@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from airside.connection import Connection, repeatable
-from airside.errors import RAISED, AirsideError, Cancelled, Unauthenticated, translate
+from airside.errors import AirsideError, Cancelled, Unauthenticated
 from airside.progress import Meter
 
 # How many batches a worker runs ahead of the reader; a message has 4 MiB at most.
@@ -121,30 +121,22 @@ class Download:
 
     def _read(self, rows: Rows, worker: int, attempt: int) -> BaseException | None:
         """Reads an endpoint once, to its end or to what ended it."""
-        reader: flight.FlightStreamReader | None = None
         try:
-            reader = self._connection.open(rows.endpoint, self._purpose, worker, worker + attempt)
-            with self._changed:
-                self._readers.add(reader)
-            while not self._stopped.is_set():
-                batch = reader.read_chunk().data
-                if batch is not None and not self._put(rows, batch):
-                    break
-            reader.cancel()
-            return Cancelled("the download was stopped")
-        except StopIteration:
+            with self._connection.open(rows.endpoint, self._purpose, worker, worker + attempt) as reader:
+                with self._changed:
+                    self._readers.add(reader)
+                try:
+                    while (batch := _next(reader)) is not None:
+                        if not self._put(rows, batch):
+                            reader.cancel()
+                            return Cancelled("the download was stopped")
+                finally:
+                    with self._changed:
+                        self._readers.discard(reader)
             return None
-        # pyarrow turns a cancelled stream into this, which no worker has typed.
-        except KeyboardInterrupt:
-            return Cancelled("the stream was cancelled")
-        except (AirsideError, *RAISED) as error:
-            return translate(error)
+        # What else comes up is the caller's, whose thread this is not.
         except Exception as error:
             return error
-        finally:
-            if reader is not None:
-                with self._changed:
-                    self._readers.discard(reader)
 
     def _put(self, rows: Rows, batch: pa.RecordBatch) -> bool:
         """Adds a batch once there is room for it; false if nobody wants it any more."""
@@ -187,3 +179,17 @@ class Download:
         for worker in self._workers:
             if worker.ident is not None and worker is not threading.current_thread():
                 worker.join(timeout=1)
+
+
+def _next(reader: flight.FlightStreamReader) -> pa.RecordBatch | None:
+    """The next batch of a stream, None after its last."""
+    try:
+        while (batch := reader.read_chunk().data) is None:
+            # A message without rows.
+            continue
+        return batch
+    except StopIteration:
+        return None
+    except KeyboardInterrupt:
+        # So pyarrow calls a cancelled stream. No thread but the main one is ever interrupted.
+        raise Cancelled("the stream was cancelled") from None
