@@ -293,6 +293,7 @@ FOREIGN = "the ticket or handle is not one of this gateway's"
         (pa.ArrowInvalid, "", "Outdated", FOREIGN),
         (pa.ArrowNotImplementedError, "", "Unimplemented", "action `x` is not supported"),
         (OSError, "", "Unavailable", "Could not write record batch to stream"),
+        (flight.FlightInternalError, "", "Unavailable", "Could not finish writing before closing"),
         (RuntimeError, "", "Internal", "else"),
     ],
 )

@@ -114,6 +114,9 @@ _APPENDED = re.compile(r"\.? (?:gRPC client debug context|Client context): .*$",
 # keys did.
 _TO_ASK_AGAIN = re.compile(r": ask again\b|^the ticket or handle is not one of this gateway's")
 
+# What pyarrow says of a stream that broke, or never began.
+_BROKEN = re.compile(r"Could not (finish writing|write|read)\b")
+
 # pyarrow's names of gRPC's codes.
 _CODES: dict[str, type[AirsideError]] = {
     "unauthenticated": Unauthenticated,
@@ -166,6 +169,8 @@ def translate(error: BaseException) -> AirsideError:
     kind = next((ours for theirs, ours in _TYPES if isinstance(error, theirs)), Internal)
     if wrapped := _WRAPPED.match(message):
         kind, message = _CODES.get(wrapped[1], kind), wrapped[2]
+    elif _BROKEN.match(message):
+        kind = Unavailable
     message = _APPENDED.sub("", message)
     if kind is PermissionDenied and " asks for a purpose: state " in message:
         kind = PurposeNeeded

@@ -54,9 +54,9 @@ def to_sql(predicate: pl.Expr, schema: Schema) -> str | None:
             sql = _condition(conjunct, schema)
         except (_Untranslatable, LookupError, TypeError, ValueError, ArithmeticError, pl.exceptions.PolarsError):
             continue
-        length += len(sql)
-        if length <= _LONGEST:
+        if length + len(sql) <= _LONGEST:
             translated.append(sql)
+            length += len(sql)
     return " AND ".join(translated) or None
 
 
