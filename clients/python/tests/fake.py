@@ -44,6 +44,7 @@ class Server(flight.FlightServerBase):
         self.locations = locations or []
         self.asking: list[Exception] = []
         self.reading: dict[int, list[tuple[int, Failure]]] = defaultdict(list)
+        self.snapshots = ["snapshot"]
         self.asked = 0
         self.read: Counter[int] = Counter()
         self.sent = 0
@@ -61,7 +62,8 @@ class Server(flight.FlightServerBase):
             flight.FlightEndpoint(f"{self.asked}:{number}".encode(), self.locations)
             for number in range(len(self.endpoints))
         ]
-        receipt = encode((1, f"decision {self.asked}"))
+        receipt = encode((1, f"decision {self.asked}"), (4, encode((1, "a.b"), (3, self.snapshots[0]))))
+        self.snapshots = self.snapshots[1:] or self.snapshots
         return flight.FlightInfo(SCHEMA, descriptor, endpoints, -1, -1, False, app_metadata=receipt)
 
     def do_get(self, context, ticket):

@@ -76,6 +76,17 @@ def test_the_client_names_itself_and_asks_for_all_endpoints():
         assert reading["airside-purpose"] == ["audit"]
 
 
+class Later:
+    """A failure that waits until it is time."""
+
+    def __init__(self, error):
+        self.error, self.now = error, threading.Event()
+
+    def __call__(self):
+        assert self.now.wait(20)
+        raise self.error
+
+
 # --- again ----------------------------------------------------------------------------------------
 
 
@@ -116,9 +127,11 @@ def test_what_is_wrong_is_not_asked_again():
 
 def test_rows_that_were_handed_out_are_not_handed_out_twice():
     with serving(rows(0)) as server:
-        server.reading[0] = [(2, AWAY)]
+        failing = Later(AWAY)
+        server.reading[0] = [(2, failing)]
         batches = question(server).batches()
         taken = [next(batches)]
+        failing.now.set()
         with pytest.raises(airside.Unavailable):
             taken += batches
         assert taken == server.endpoints[0][: len(taken)] and server.read[0] == 1
@@ -140,13 +153,36 @@ def test_outdated_tickets_are_replaced():
         assert result.receipt.decision == "decision 1"
         assert result.to_arrow() == expected(server)
         assert result.receipt.decision == "decision 3" and server.asked == 3
+        assert server.read == {0: 1, 1: 3}, "the other endpoint was read of the same data"
+
+
+def test_all_is_read_again_once_the_data_changed():
+    with serving(rows(0), rows(1)) as server:
+        server.snapshots = ["before", "after"]
+        server.reading[1] = [(1, OUTDATED)]
+        result = question(server, parallel=1)
+        assert result.to_arrow() == expected(server)
+        assert [dataset.snapshot for dataset in result.receipt.datasets] == ["after"]
+        assert server.read == {0: 2, 1: 2}
+
+
+def test_rows_of_two_snapshots_do_not_meet():
+    with serving(rows(0), rows(1)) as server:
+        server.snapshots = ["before", "after"]
+        server.reading[1] = [(1, OUTDATED)]
+        batches = question(server, parallel=1).batches()
+        next(batches)
+        with pytest.raises(airside.Outdated):
+            list(batches)
 
 
 def test_outdated_tickets_are_not_replaced_once_rows_were_handed_out():
     with serving(rows(0)) as server:
-        server.reading[0] = [(0, OUTDATED), (2, OUTDATED)]
+        failing = Later(OUTDATED)
+        server.reading[0] = [(0, OUTDATED), (2, failing)]
         batches = question(server).batches()
         next(batches)
+        failing.now.set()
         with pytest.raises(airside.Outdated):
             list(batches)
         assert server.asked == 2
@@ -154,7 +190,7 @@ def test_outdated_tickets_are_not_replaced_once_rows_were_handed_out():
 
 def test_tickets_that_never_hold():
     with serving(rows(0)) as server:
-        server.reading[0] = [(0, OUTDATED)] * 20
+        server.reading[0] = [(0, OUTDATED)] * 40
         with pytest.raises(airside.Outdated):
             question(server).to_arrow()
         with pytest.raises(airside.Outdated):

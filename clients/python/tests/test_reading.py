@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import airside
+from airside.contract import column
 
 
 def test_products_are_those_one_may_discover(mesh):
@@ -91,6 +92,27 @@ def test_the_contract_says_what_the_caller_may_know(mesh):
     masks = {column.name: column.mask for column in contract.columns}
     assert masks["phone"] == "partial" and masks["market_segment"] is None
     assert not mesh("steward")["marketing.customer_lifetime_value"].contract.rows_restricted
+
+
+def test_the_contracts_words_are_told(mesh):
+    contract = mesh("analyst")["customers.customer"].contract
+    words = {column.name: column.description for column in contract.columns}
+    if not any(words.values()):
+        pytest.skip("the gateway tells no words of contracts")
+    assert words["c_phone"] and "masked" not in words["c_phone"]
+    assert contract.description and not contract.deprecated
+
+
+def test_words_of_a_contract_are_its_own():
+    def described(remarks, **told):
+        metadata = {f"airside.{key}": value for key, value in told.items()}
+        field = pa.field("x", pa.string(), metadata={"ARROW:FLIGHT:SQL:REMARKS": remarks, **metadata})
+        return column(field, {}).description
+
+    assert described("a phone; masked: hmac; rows restricted", mask="hmac", rows="restricted") == "a phone"
+    assert described("masked: hmac; deprecated", mask="hmac", status="deprecated") is None
+    assert described("says masked: hmac") == "says masked: hmac"
+    assert column(pa.field("x", pa.string()), {"x": "year"}).mask == "year"
 
 
 def test_a_receipt_comes_with_the_answer(mesh):
@@ -190,7 +212,7 @@ def test_wrong_parameters(mesh):
     with pytest.raises(airside.InvalidArgument):
         analyst.sql("SELECT n_name FROM geography.nation WHERE n_nationkey = ?").to_arrow()
     # None is cut to the column's type.
-    for column, value in (
+    for name, value in (
         ("o_orderkey", 100.5),
         ("o_orderkey", "5"),
         ("o_orderdate", MOMENT),
@@ -200,7 +222,7 @@ def test_wrong_parameters(mesh):
         ("o_orderkey", object()),
     ):
         with pytest.raises(TypeError, match="parameter 1 cannot be sent"):
-            analyst.sql(f"SELECT 1 FROM sales.orders WHERE {column} < ?", [value])
+            analyst.sql(f"SELECT 1 FROM sales.orders WHERE {name} < ?", [value])
     with pytest.raises(TypeError):
         analyst.sql("SELECT ?", [object()])
     with pytest.raises(TypeError):

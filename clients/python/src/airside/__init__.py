@@ -9,6 +9,7 @@ orders = mesh["sales.orders"].to_pandas(columns=["o_orderkey", "o_totalprice"], 
 """
 
 from airside.connection import Tls
+from airside.contract import Column, Contract
 from airside.errors import (
     AirsideError,
     Cancelled,
@@ -26,7 +27,7 @@ from airside.errors import (
 )
 from airside.mesh import Mesh, connect
 from airside.oidc import ClientCredentials, DeviceFlow, DevicePrompt, SignInFailed
-from airside.product import Column, Contract, Product
+from airside.product import Product
 from airside.receipt import DatasetReceipt, Receipt
 from airside.result import Result
 from airside.retry import Retry

@@ -9,21 +9,27 @@ endpoint 2  ──(waits)     Rows ─┘
 An endpoint is one whole: when reading it fails, it is read again from its beginning, as long as none of its rows was
 handed out. A download that is `whole` hands nothing out before an endpoint is complete; otherwise batches go out as
 they come, and workers run ahead of their reader by a few batches only.
+
+A long download outlives its tickets. Then the question is asked anew, and if it is answered of the same data under the
+same policy, the endpoints that are left are read by their new tickets.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import count
 
 import pyarrow as pa
 import pyarrow.flight as flight
 
 from airside.connection import Connection, repeatable
-from airside.errors import AirsideError, Cancelled, Unauthenticated
+from airside.errors import AirsideError, Cancelled, Outdated, Unauthenticated
 from airside.progress import Meter
+
+# How often the tickets of one endpoint are replaced.
+_RENEWALS = 3
 
 # How many batches a worker runs ahead of the reader; a message has 4 MiB at most.
 _AHEAD = 8
@@ -52,11 +58,15 @@ class Download:
         parallel: int,
         whole: bool,
         meter: Meter,
+        renew: Callable[[], Sequence[flight.FlightEndpoint] | None],
     ) -> None:
         self._connection = connection
         self._purpose = purpose
         self._whole = whole
         self._meter = meter
+        self._renew = renew
+        self._renewing = threading.Lock()
+        self._renewals = 0
         self._all = [Rows(endpoint) for endpoint in endpoints]
         self._waiting = deque(self._all)
         self._changed = threading.Condition()
@@ -106,18 +116,37 @@ class Download:
         """Reads an endpoint, again if need be."""
         pauses = self._connection.retry.pauses()
         may_sign_in_again = True
+        renewable = _RENEWALS
         for attempt in count():
+            renewals = self._renewals
             failure = self._read(rows, worker, attempt)
             pause: float | None = None
-            if isinstance(failure, AirsideError):
-                if isinstance(failure, Unauthenticated) and may_sign_in_again:
-                    may_sign_in_again, pause = False, 0.0
-                elif repeatable(failure):
-                    pause = next(pauses, None)
+            if isinstance(failure, Unauthenticated) and may_sign_in_again:
+                may_sign_in_again, pause = False, 0.0
+            elif isinstance(failure, Outdated) and renewable and not rows.handed_out:
+                renewable -= 1
+                failure, pause = self._renewed(failure, renewals)
+            elif isinstance(failure, AirsideError) and repeatable(failure):
+                pause = next(pauses, None)
             if not self._settle(rows, failure, again=pause is not None) or pause is None:
                 return
             if self._stopped.wait(pause):
                 return
+
+    def _renewed(self, outdated: Outdated, renewals: int) -> tuple[Exception, float | None]:
+        """Gets new tickets, unless another worker has since. Without a pause there are none for the same rows."""
+        with self._renewing:
+            if self._renewals == renewals and not self._stopped.is_set():
+                try:
+                    endpoints = self._renew()
+                except Exception as error:
+                    return error, None
+                if endpoints is None:
+                    return outdated, None
+                for rows, endpoint in zip(self._all, endpoints, strict=True):
+                    rows.endpoint = endpoint
+                self._renewals += 1
+        return outdated, 0.0
 
     def _read(self, rows: Rows, worker: int, attempt: int) -> BaseException | None:
         """Reads an endpoint once, to its end or to what ended it."""

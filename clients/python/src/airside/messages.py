@@ -39,6 +39,11 @@ def statement(sql: str) -> bytes:
     return _packed(_SQL + "CommandStatementQuery", encode((1, sql)))
 
 
+def tables(schema: str, table: str) -> bytes:
+    """`CommandGetTables`, with the schemas of the tables; the names are patterns."""
+    return _packed(_SQL + "CommandGetTables", encode((2, schema), (3, table), (5, 1)))
+
+
 def prepare(sql: str) -> bytes:
     """The body of the action that prepares a statement."""
     return _packed(_SQL + "ActionCreatePreparedStatementRequest", encode((1, sql)))

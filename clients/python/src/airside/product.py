@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,49 +11,13 @@ import pyarrow.flight as flight
 
 from airside import messages
 from airside.connection import Connection, check_purpose
+from airside.contract import Contract, contract
 from airside.errors import PermissionDenied
-from airside.receipt import Receipt
 from airside.result import Reading, Result
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
-
-# Where Flight SQL puts what a contract says of a column.
-_REMARKS = b"ARROW:FLIGHT:SQL:REMARKS"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column that the caller may read."""
-
-    name: str
-    type: pa.DataType
-    nullable: bool
-    description: str | None
-    """What the gateway tells of it; None if that is nothing."""
-    mask: str | None
-    """How it is masked for this caller: null, redact, hmac, partial or year; None if it comes as it is."""
-
-
-@dataclass(frozen=True)
-class Contract:
-    """What the caller may know of a product's contract. The contract itself stays with the gateway."""
-
-    address: str
-    version: str
-    """The version that answers."""
-    columns: tuple[Column, ...]
-    """The columns the caller may read."""
-    rows_restricted: bool
-    """Whether a policy keeps rows back from this caller."""
-    fresh_as_of: datetime | None
-    """When the data changed last."""
-
-    @property
-    def domain(self) -> str:
-        """The domain that owns the product."""
-        return self.address.split(".", 1)[0]
 
 
 class Product:
@@ -91,15 +54,7 @@ class Product:
     def contract(self) -> Contract:
         """What the gateway tells of the product's contract."""
         info = self._info(messages.product_request(self._address), self._purpose)
-        receipt = Receipt.parse(info.app_metadata)
-        read = receipt.datasets[0] if receipt.datasets else None
-        return Contract(
-            address=read.address if read else self._address,
-            version=read.version if read else "",
-            columns=tuple(_column(field, read.masked if read else {}) for field in info.schema),
-            rows_restricted=bool(read and read.rows_restricted),
-            fresh_as_of=read.fresh_as_of if read else None,
-        )
+        return contract(self._address, info, self._listed)
 
     def query(
         self,
@@ -167,6 +122,13 @@ class Product:
     def __repr__(self) -> str:
         return f"<airside.Product {self._address}>"
 
+    def _listed(self, schema: str, table: str) -> pa.Table:
+        """What the gateway lists of tables whose names match."""
+        command = messages.tables(schema, table)
+        ask = partial(self._info, command, self._purpose)
+        quiet = Reading(progress=False)
+        return Result(self._connection, ask, purpose=self._purpose, reading=quiet, what="tables").to_arrow()
+
     def _info(self, command: bytes, purpose: str | None) -> flight.FlightInfo:
         return describe(self._connection, command, purpose)
 
@@ -180,17 +142,6 @@ def describe(connection: Connection, command: bytes, purpose: str | None) -> fli
     descriptor = flight.FlightDescriptor.for_command(command)
     ask: Callable[..., Any] = lambda c, options: c.get_flight_info(descriptor, options)  # noqa: E731
     return connection.call(ask, purpose, [(b"airside-endpoints", b"all")])
-
-
-def _column(field: pa.Field, masked: dict[str, str]) -> Column:
-    remarks = (field.metadata or {}).get(_REMARKS)
-    return Column(
-        name=field.name,
-        type=field.type,
-        nullable=field.nullable,
-        description=remarks.decode(errors="replace") if remarks else None,
-        mask=masked.get(field.name),
-    )
 
 
 def _columns(columns: Sequence[str] | None) -> Sequence[str]:

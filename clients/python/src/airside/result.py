@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -62,10 +62,7 @@ class Result:
     @property
     def receipt(self) -> Receipt:
         """What the answer is made of. After rows were read it is the receipt of those rows."""
-        try:
-            return Receipt.parse(self._info.app_metadata)
-        except Malformed as error:
-            raise Internal(f"the receipt cannot be read: {error}") from None
+        return _receipt(self._info)
 
     def to_arrow(self) -> pa.Table:
         """All rows. An endpoint that fails is fetched again, and the whole question is asked again if it must be."""
@@ -118,6 +115,17 @@ class Result:
     def __repr__(self) -> str:
         return f"<airside.Result of {self._what}: {', '.join(self.schema.names)}>"
 
+    def _renewed(self) -> Sequence[flight.FlightEndpoint] | None:
+        """New tickets for the same rows; None if it is no longer the same answer."""
+        before, self._info = self._info, self._ask()
+        now = self._info
+        same = (
+            before.schema.equals(now.schema)
+            and len(before.endpoints) == len(now.endpoints)
+            and _made_of(before) == _made_of(now)
+        )
+        return list(now.endpoints) if same else None
+
     def _table(self) -> pa.Table:
         with closing(self._download(whole=True)) as batches:
             return pa.Table.from_batches(batches, schema=self.schema)
@@ -133,6 +141,20 @@ class Result:
                 parallel=self._reading.parallel,
                 whole=whole,
                 meter=told,
+                renew=self._renewed,
             )
             with closing(download.batches()) as batches:
                 yield from batches
+
+
+def _receipt(info: flight.FlightInfo) -> Receipt:
+    try:
+        return Receipt.parse(info.app_metadata)
+    except Malformed as error:
+        raise Internal(f"the receipt cannot be read: {error}") from None
+
+
+def _made_of(info: flight.FlightInfo) -> tuple[object, ...]:
+    """What decides which rows an answer has, and how they are divided."""
+    receipt = _receipt(info)
+    return receipt.policy_version, receipt.purpose, receipt.datasets
