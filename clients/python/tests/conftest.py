@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,6 +42,26 @@ def mesh(gateway: Gateway) -> Iterator[Callable[..., airside.Mesh]]:
     yield connect
     for each in opened:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def configured(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Gateway]]:
+    """Makes gateways on copies of the demo mesh, with more configuration and with another `principals.toml`."""
+    started: list[Gateway] = []
+
+    def start(settings: str, principals: Callable[[str], str] = str, **options) -> Gateway:
+        directory = tmp_path_factory.mktemp("configured")
+        shutil.copytree(gateway.directory, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("audit"))
+        config = directory / "airside.toml"
+        config.write_text(config.read_text() + settings)
+        file = directory / "mesh/governance/principals.toml"
+        file.write_text(principals(file.read_text()))
+        started.append(gateways.serve(config, directory / "gateway.log", **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        assert each.stop() == 0, each.tail()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from bearer import AUDIENCE, with_groups_claim
 from provider import Provider
 
 import airside
-import gateway as gateways
 
 pytestmark = pytest.mark.skipif("AIRSIDE_OIDC_DIR" not in os.environ, reason="needs node: run `make python-client`")
 
@@ -30,21 +29,10 @@ def provider(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trusting(provider, tmp_path_factory):
+def trusting(provider, configured):
     """A gateway that trusts the provider."""
-    directory = tmp_path_factory.mktemp("trusting")
-    made = gateways.run("demo", "--prepare", "--scale", "0.01", "--dir", directory, timeout=120)
-    assert made.returncode == 0, made.stderr
-    config = directory / "airside.toml"
-    config.write_text(
-        f'{config.read_text()}\n[[authn.oidc]]\nissuer = "{provider.issuer}"\naudience = "{AUDIENCE}"\n'
-        "allow_http_loopback = true\n"
-    )
-    principals = directory / "mesh/governance/principals.toml"
-    principals.write_text(with_groups_claim(principals.read_text()))
-    running = gateways.serve(config, directory / "gateway.log")
-    yield running
-    assert running.stop() == 0, running.tail()
+    trust = f'\n[[authn.oidc]]\nissuer = "{provider.issuer}"\naudience = "{AUDIENCE}"\nallow_http_loopback = true\n'
+    return configured(trust, principals=with_groups_claim)
 
 
 def rows(trusting, token) -> int:
