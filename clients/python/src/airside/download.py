@@ -17,6 +17,7 @@ same policy, the endpoints that are left are read by their new tickets.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from itertools import count
@@ -26,6 +27,7 @@ import pyarrow.flight as flight
 
 from airside.connection import Connection, repeatable
 from airside.errors import AirsideError, Cancelled, Outdated, Unauthenticated
+from airside.issuer import SignInFailed
 from airside.progress import Meter
 
 # How often the tickets of one endpoint are replaced.
@@ -67,6 +69,7 @@ class Download:
         self._renew = renew
         self._renewing = threading.Lock()
         self._renewals = 0
+        self._failure: BaseException | None = None
         self._all = [Rows(endpoint) for endpoint in endpoints]
         self._waiting = deque(self._all)
         self._changed = threading.Condition()
@@ -93,9 +96,9 @@ class Download:
         with self._changed:
             while True:
                 # Nothing of a whole download is of use once a part of it has failed.
-                failed = next((each for each in self._all if each.failure), None) if self._whole else rows
-                if failed is not None and failed.failure is not None and (self._whole or not rows.batches):
-                    raise failed.failure
+                failure = self._failure if self._whole else rows.failure
+                if failure is not None and (self._whole or not rows.batches):
+                    raise failure
                 if rows.batches and (rows.complete or not self._whole):
                     rows.handed_out = True
                     self._changed.notify_all()
@@ -121,7 +124,7 @@ class Download:
             renewals = self._renewals
             failure = self._read(rows, worker, attempt)
             pause: float | None = None
-            if isinstance(failure, Unauthenticated) and may_sign_in_again:
+            if isinstance(failure, Unauthenticated) and not isinstance(failure, SignInFailed) and may_sign_in_again:
                 may_sign_in_again, pause = False, 0.0
             elif isinstance(failure, Outdated) and renewable and not rows.handed_out:
                 renewable -= 1
@@ -175,7 +178,8 @@ class Download:
             if self._stopped.is_set():
                 return False
             rows.batches.append(batch)
-            self._changed.notify_all()
+            if not self._whole:
+                self._changed.notify_all()
         self._meter.add(rows=batch.num_rows, size=batch.nbytes)
         return True
 
@@ -193,6 +197,7 @@ class Download:
                     rows.batches.clear()
                     return True
                 rows.failure = failure
+                self._failure = self._failure or failure
                 return False
             finally:
                 self._changed.notify_all()
@@ -205,9 +210,11 @@ class Download:
             self._changed.notify_all()
         for reader in readers:
             reader.cancel()
+        # One that has just begun to ask cannot be interrupted; it ends by itself, later.
+        end = time.monotonic() + 1
         for worker in self._workers:
             if worker.ident is not None and worker is not threading.current_thread():
-                worker.join(timeout=1)
+                worker.join(timeout=max(0.0, end - time.monotonic()))
 
 
 def _next(reader: flight.FlightStreamReader) -> pa.RecordBatch | None:
