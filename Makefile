@@ -20,6 +20,8 @@ FLIGHT_SQL_CLIENT_VERSION := 59.3.2
 TOOLS := $(CACHE)/tools-$(FLIGHT_SQL_CLIENT_VERSION)
 FLIGHT_SQL_CLIENT := $(TOOLS)/bin/flight_sql_client
 
+PYTHON_CODE := tests/clients clients/python
+
 AIRSIDE := $(CARGO_TARGET_DIR)/debug/airside
 CARGO := cargo
 LOCKED := --locked
@@ -28,26 +30,27 @@ LOCKED := --locked
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help test quick fmt fmt-check lint unit rust policy-tests clients clients-quick soak soak-attacks fuzz bench demo deny \
-        needs needs-node needs-solver binary
+        python-client wheel needs needs-node needs-solver binary
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: needs needs-node needs-solver $(CHROMIUM) fmt-check lint rust policy-tests clients ## everything that CI runs
+test: needs needs-node needs-solver $(CHROMIUM) fmt-check lint rust policy-tests clients python-client ## everything that CI runs
 
 quick: needs needs-solver fmt-check lint rust policy-tests clients-quick ## a contributor's loop: Rust and Python only
 
 fmt: $(CLIENTS)/.complete ## format the Rust and Python code
 	$(CARGO) fmt
-	$(CLIENTS)/bin/ruff check --quiet --fix tests/clients
-	$(CLIENTS)/bin/ruff format --quiet tests/clients
+	$(CLIENTS)/bin/ruff check --quiet --fix $(PYTHON_CODE)
+	$(CLIENTS)/bin/ruff format --quiet $(PYTHON_CODE)
 
 fmt-check: $(CLIENTS)/.complete
 	$(CARGO) fmt --check
-	$(CLIENTS)/bin/ruff format --quiet --check tests/clients
+	$(CLIENTS)/bin/ruff format --quiet --check $(PYTHON_CODE)
 
-lint: $(CLIENTS)/.complete ## clippy, warnings denied, and ruff
-	$(CLIENTS)/bin/ruff check --quiet tests/clients
+lint: $(CLIENTS)/.complete ## clippy, warnings denied, ruff, and mypy
+	$(CLIENTS)/bin/ruff check --quiet $(PYTHON_CODE)
+	cd clients/python && $(CLIENTS)/bin/mypy --cache-dir $(CACHE)/mypy
 	$(CARGO) clippy $(LOCKED) --all-targets --quiet -- -D warnings
 
 unit: ## the unit tests alone
@@ -76,6 +79,21 @@ clients: binary $(CLIENTS)/.complete $(OIDC)/.complete $(BROWSER)/.complete $(CH
 
 clients-quick: binary $(CLIENTS)/.complete ## the client tests that need neither Node nor flight_sql_client
 	$(call PYTEST,$(CLIENTS)/bin/python) tests/clients $(PYTEST_ARGS)
+
+python-client: binary $(CLIENTS)/.complete $(OIDC)/.complete ## the tests of the Python package, against the gateway
+	cd clients/python && AIRSIDE_OIDC_DIR=$(OIDC) $(call PYTEST,$(CLIENTS)/bin/python) $(PYTEST_ARGS)
+
+# Package and gateway in one file, for `pip install` and `uvx airside demo`. Builds the release binary.
+WHEEL_ARGS ?= --release
+MATURIN := $(CACHE)/venv-maturin-$(call digest,clients/python/requirements.txt)
+
+wheel: $(MATURIN)/.complete ## the wheel of the Python package, with the gateway in it, and a try of it (WHEEL_ARGS=--profile=dev)
+	rm -rf $(CACHE)/wheels
+	cd clients/python && $(MATURIN)/bin/maturin build $(WHEEL_ARGS) --out $(CACHE)/wheels
+	$(PYTHON) -m venv --clear $(CACHE)/venv-wheel
+	$(CACHE)/venv-wheel/bin/python -m pip install --quiet $(CACHE)/wheels/*.whl
+	$(CACHE)/venv-wheel/bin/airside --version
+	cd / && $(CACHE)/venv-wheel/bin/python -c 'import airside; print(airside.__version__)'
 
 # What a release should survive, and what nobody waits for: hours are well spent here.
 SOAK_CASES ?= 100000
@@ -130,6 +148,11 @@ needs-solver:
 	fi; \
 	command -v "$$solver" >/dev/null || \
 	  { printf 'missing:\n  cvc5 (`apt install cvc5`; CVC5=... names another program)\n' >&2; exit 1; }
+
+$(CACHE)/venv-maturin-%/.complete: clients/python/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $<
+	touch $@
 
 $(CACHE)/venv-clients-%/.complete: tests/clients/requirements.txt
 	$(PYTHON) -m venv --clear $(@D)

@@ -220,6 +220,10 @@ PHYSICAL = {
     pa.date32(): ("date", "DATE"),
     pa.float64(): ("number", "DOUBLE"),
     pa.timestamp("us"): ("timestamp", "TIMESTAMP(6)"),
+    pa.int32(): ("integer", "INTEGER"),
+    pa.int16(): ("integer", "SMALLINT"),
+    pa.float32(): ("number", "REAL"),
+    pa.bool_(): ("boolean", "BOOLEAN"),
 }
 
 
