@@ -90,6 +90,11 @@ impl Audit {
         Asked::text(question, text, &self.digests)
     }
 
+    /// What stands on record for a word of the caller's own.
+    pub fn digest(&self, word: &str) -> String {
+        format!("#{}", self.digests.digest(word))
+    }
+
     /// Puts an answer on record before its first row leaves. Only once this returns an entry may rows be sent.
     ///
     /// # Errors
@@ -147,6 +152,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The entry of an answer that is not recorded, where the audit is off.
+    pub fn unrecorded() -> Self {
+        Self { id: Uuid::now_v7(), orders: None, since: Instant::now(), rows: 0, bytes: 0, closed: false }
+    }
+
     /// The opening's id.
     pub fn id(&self) -> Uuid {
         self.id

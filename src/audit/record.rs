@@ -120,6 +120,9 @@ pub struct Asked {
     /// The types of the bound parameters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<String>,
+    /// Whom an administrator asked about: a user known here, or the digest of another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
 }
 
 impl Asked {
@@ -143,6 +146,7 @@ impl Asked {
             digest: None,
             bytes: None,
             parameters: Vec::new(),
+            about: None,
         }
     }
 
@@ -155,19 +159,27 @@ impl Asked {
             digest: Some(digests.digest(text)),
             bytes: Some(text.len() as u64),
             parameters: Vec::new(),
+            about: None,
         }
     }
 
-    /// A product asked for by its address, which must have been read as one.
-    pub fn product(address: &crate::product::Address) -> Self {
+    /// What is named by names that have been read as such: a product by its address, a domain.
+    pub fn named(question: &str, name: impl ToString) -> Self {
         Self {
-            question: "product".to_owned(),
-            tables: vec![address.to_string()],
+            question: question.to_owned(),
+            tables: vec![name.to_string()],
             statement: None,
             digest: None,
             bytes: None,
             parameters: Vec::new(),
+            about: None,
         }
+    }
+
+    /// The same, asked about somebody.
+    #[must_use]
+    pub fn about(self, somebody: String) -> Self {
+        Self { about: Some(somebody), ..self }
     }
 
     /// The same with the types of bound parameters.

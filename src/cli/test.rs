@@ -35,11 +35,10 @@ impl Test {
             if !faults.is_empty() {
                 return Err(Faults(faults).into());
             }
-            let tests = gateway.tests(Viewer::Operator, &selection);
-            if tests.is_empty() {
+            let mut outcomes = gateway.rehearse(Viewer::Operator, &selection).await?;
+            if outcomes.is_empty() {
                 return Err("there are no policy tests: write some into domains/<domain>/tests/*.yaml".into());
             }
-            let mut outcomes = gateway.rehearse(tests).await;
             rehearsal::over_the_wire(&gateway, &SealKeys::ephemeral(), &mut outcomes).await?;
             outcomes.iter().for_each(tell);
             let failed = outcomes.iter().filter(|outcome| !outcome.mismatches.is_empty()).count();

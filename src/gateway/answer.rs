@@ -11,11 +11,11 @@ use super::error::AnswerError;
 use super::publish::{DatasetKey, Published};
 use super::question::{Caller, ProductQuestion, Question};
 use super::receipt::{Reading, Receipt};
-use super::snapshots::{SnapshotRef, Snapshots};
+use super::snapshots::{Pinned, SnapshotRef, Snapshots};
 use super::standing::{Held, held};
 use crate::product::{Address, VersionRequirement};
-use crate::query::{Description, GovernedPlan, PlanDetail, Statement};
-use crate::source::DatasetSource;
+use crate::query::{Description, GovernedPlan, GovernedTable, PlanDetail, Rows, Shape, Statement};
+use crate::source::{DatasetSource, Part};
 
 /// A planned answer. Nothing has been read yet.
 pub struct Answer {
@@ -29,6 +29,37 @@ pub struct Answer {
     pub(super) caller: Caller,
     pub(super) held: Vec<Held>,
     pub(super) published: Arc<Published>,
+    pub(super) divisible: Option<Divisible>,
+}
+
+/// An answer that several readers may fetch in parts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Divisible {
+    filtered: bool,
+    bytes: u64,
+}
+
+/// Whether an answer is to come in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// No.
+    One,
+    /// Where every row of the dataset is wanted: a filter is likely to leave little.
+    OfWholeDatasets,
+    /// Wherever it can.
+    Many,
+}
+
+impl Answer {
+    /// How many parts of about `bytes` of files it comes in, `most` at most: one unless each row comes from one row of a
+    /// single dataset of files.
+    pub fn parts(&self, wanted: Parts, bytes: u64, most: u32) -> u32 {
+        match (self.divisible, wanted) {
+            (Some(whole), Parts::Many) => Part::count_of(whole.bytes, bytes, most),
+            (Some(whole), Parts::OfWholeDatasets) if !whole.filtered => Part::count_of(whole.bytes, bytes, most),
+            _ => 1,
+        }
+    }
 }
 
 impl Answer {
@@ -97,20 +128,33 @@ impl Gateway {
         caller: &Caller,
         statement: &Statement,
         parameters: Vec<ScalarValue>,
-        pinned: Option<&[SnapshotRef]>,
+        pinned: Option<&Pinned>,
     ) -> Result<Answer, AnswerError> {
         let published = self.published.load_full();
         let find = |key: &DatasetKey, current: Option<&Arc<DatasetSource>>| match pinned {
             None => current.cloned(),
-            Some(pinned) => self.pinned(pinned, key, current),
+            Some(Pinned { snapshots, part }) => {
+                let source = self.pinned(snapshots, key, current)?;
+                Some(part.map_or(source.clone(), |part| Arc::new(source.part(part))))
+            }
         };
         let mut snapshots = Snapshots::new(&find);
         let tables = published.authorize(caller, statement, &mut snapshots)?;
         let used = snapshots.into_used();
+        let of_files = matches!(&tables[..], [GovernedTable { rows: Rows::Files(_), .. }]);
+        let bytes = used.iter().map(|used| used.bytes).sum();
         let (held, mut reading) = (held(&tables), Reading::of(&tables, &used));
         let types = parameters.iter().map(ScalarValue::data_type).collect();
         let plan = self.engine.plan(published.mesh().name(), statement, tables, parameters).await?;
         reading.only(&plan);
+        let divisible = match plan.shape() {
+            Shape::RowWise { filtered } if of_files => Some(Divisible { filtered, bytes }),
+            Shape::RowWise { .. } | Shape::Other => None,
+        };
+        // INVARIANT: only of rows that each come from one row do parts make the whole.
+        if pinned.is_some_and(|pinned| pinned.part.is_some()) && divisible.is_none() {
+            return Err(AnswerError::Outdated);
+        }
         Ok(Answer {
             plan,
             snapshots: used.into_iter().map(|used| used.reference).collect(),
@@ -122,6 +166,7 @@ impl Gateway {
             caller: caller.clone(),
             held,
             published,
+            divisible,
         })
     }
 

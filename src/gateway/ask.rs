@@ -5,9 +5,10 @@ use datafusion::common::ScalarValue;
 use super::Gateway;
 use super::answer::Answer;
 use super::error::AnswerError;
+use super::publish::Published;
 use super::question::{Caller, Question};
-use super::snapshots::SnapshotRef;
-use crate::audit::{Asked, AuditError, Denial, Entry, Failure, Opening, Who};
+use super::snapshots::Pinned;
+use crate::audit::{Asked, AuditError, DatasetRead, Denial, Entry, Failure, Opening, Who};
 use crate::query::{Description, Statement};
 
 impl Gateway {
@@ -20,12 +21,15 @@ impl Gateway {
         caller: &Caller,
         question: &Question,
         parameters: Vec<ScalarValue>,
-        pinned: Option<&[SnapshotRef]>,
+        pinned: Option<&Pinned>,
     ) -> Result<Answer, AnswerError> {
         let statement = self.asked(caller, question).await?;
         match self.answer(caller, &statement, parameters, pinned).await {
             Ok(answer) => Ok(Answer { kind: question.kind(), ..answer }),
-            Err(error) => Err(self.denied(caller, self.audit.statement(question.kind(), &statement, []), error).await),
+            Err(error) => {
+                let asked = || self.audit.statement(question.kind(), &statement, []);
+                Err(self.denied(caller, asked, error).await)
+            }
         }
     }
 
@@ -37,7 +41,10 @@ impl Gateway {
         let statement = self.asked(caller, question).await?;
         match self.description(caller, &statement).await {
             Ok(description) => Ok(description),
-            Err(error) => Err(self.denied(caller, self.audit.statement(question.kind(), &statement, []), error).await),
+            Err(error) => {
+                let asked = || self.audit.statement(question.kind(), &statement, []);
+                Err(self.denied(caller, asked, error).await)
+            }
         }
     }
 
@@ -45,9 +52,9 @@ impl Gateway {
         match self.statement(caller, question) {
             Ok(statement) => Ok(statement),
             Err(error) => {
-                let asked = match question {
+                let asked = || match question {
                     Question::Sql(sql) => self.audit.text(question.kind(), sql),
-                    Question::Product(product) => Asked::product(&product.address),
+                    Question::Product(product) => Asked::named(question.kind(), &product.address),
                 };
                 Err(self.denied(caller, asked, error).await)
             }
@@ -55,9 +62,17 @@ impl Gateway {
     }
 
     /// Puts on record what was not answered; the error is the caller's all the same, for it gets nothing.
-    async fn denied(&self, caller: &Caller, asked: Asked, error: AnswerError) -> AnswerError {
+    pub(super) async fn denied(
+        &self,
+        caller: &Caller,
+        asked: impl FnOnce() -> Asked,
+        error: AnswerError,
+    ) -> AnswerError {
+        if !self.audit.is_on() {
+            return error;
+        }
         let failure = Failure::new(error.kind(), error.id());
-        let denial = Denial::new(Who::new(&caller.principal, &caller.purpose), asked, failure);
+        let denial = Denial::new(Who::new(&caller.principal, &caller.purpose), asked(), failure);
         match self.audit.deny(denial).await {
             Ok(()) => error,
             Err(AuditError::Unrecorded { id }) => AnswerError::Unrecorded { id },
@@ -67,13 +82,31 @@ impl Gateway {
     /// Puts on record that an answer begins.
     pub(super) async fn record(&self, answer: &Answer) -> Result<Entry, AnswerError> {
         let Answer { caller, statement, kind, parameters, held, published, .. } = answer;
-        let grants = held.iter().map(|held| held.grant());
-        let asked = self.audit.statement(kind, statement, grants).with_parameters(parameters.iter().cloned());
-        let mesh = published.mesh();
-        let who = Who::new(&caller.principal, &caller.purpose);
-        let reads = answer.reading.audited();
-        let opening = Opening::new(who, asked, reads, mesh.policies().version(), mesh.version());
-        let opening = opening.decided(answer.decision);
-        self.audit.open(opening).await.map_err(|AuditError::Unrecorded { id }| AnswerError::Unrecorded { id })
+        let opening = || {
+            let grants = held.iter().map(|held| held.grant());
+            let asked = self.audit.statement(kind, statement, grants).with_parameters(parameters.iter().cloned());
+            opening(caller, published, asked, answer.reading.audited()).decided(answer.decision)
+        };
+        self.open_entry(opening).await
     }
+
+    /// Puts on record that a caller looks behind decisions, which reads nothing.
+    pub(super) async fn record_look(
+        &self,
+        caller: &Caller,
+        asked: impl FnOnce() -> Asked,
+    ) -> Result<Entry, AnswerError> {
+        self.open_entry(|| opening(caller, &self.published.load(), asked(), Vec::new())).await
+    }
+
+    async fn open_entry(&self, opening: impl FnOnce() -> Opening) -> Result<Entry, AnswerError> {
+        let opening = if self.audit.is_on() { self.audit.open(opening()).await } else { Ok(Entry::unrecorded()) };
+        opening.map_err(|AuditError::Unrecorded { id }| AnswerError::Unrecorded { id })
+    }
+}
+
+fn opening(caller: &Caller, published: &Published, asked: Asked, reads: Vec<DatasetRead>) -> Opening {
+    let mesh = published.mesh();
+    let who = Who::new(&caller.principal, &caller.purpose);
+    Opening::new(who, asked, reads, mesh.policies().version(), mesh.version())
 }

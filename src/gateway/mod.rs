@@ -23,14 +23,14 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
-pub use answer::Answer;
+pub use answer::{Answer, Parts};
 pub use catalog::Listing;
 pub use error::AnswerError;
 pub use publish::Trouble;
 pub use question::{Caller, ProductQuestion, Question};
 pub use receipt::{DatasetReceipt, Receipt};
 pub use running::{Counted, Reader, Running};
-pub use snapshots::SnapshotRef;
+pub use snapshots::{Pinned, SnapshotRef};
 pub use takeover::{load, load_edited};
 
 use self::publish::Published;
@@ -39,6 +39,7 @@ use crate::authn::{AuthnError, Verified};
 use crate::fault::Fault;
 use crate::principal::Principal;
 use crate::query::{Engine, Limits};
+pub use crate::source::Part;
 use crate::source::{DatasetSource, Stores};
 
 /// Answers questions from the mesh published last.

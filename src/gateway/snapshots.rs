@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::publish::DatasetKey;
-use crate::source::DatasetSource;
+use crate::source::{DatasetSource, Part};
 
 /// The snapshot that an answer reads of one dataset.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +16,15 @@ pub struct SnapshotRef {
     pub id: String,
 }
 
+/// What a ticket says is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The snapshots it was issued for.
+    pub snapshots: Vec<SnapshotRef>,
+    /// The part of the answer's only dataset, when others read the rest.
+    pub part: Option<Part>,
+}
+
 /// A snapshot that an answer reads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UsedSnapshot {
@@ -23,6 +32,8 @@ pub struct UsedSnapshot {
     pub reference: SnapshotRef,
     /// When the last of its files changed.
     pub changed: Option<DateTime<Utc>>,
+    /// The bytes of its files.
+    pub bytes: u64,
 }
 
 /// Gives the snapshot to read of a dataset, which is shown with its current one; none when it is gone.
@@ -52,6 +63,7 @@ impl<'a> Snapshots<'a> {
         self.used.push(UsedSnapshot {
             reference: SnapshotRef { dataset: key.to_string(), id: snapshot.id().to_owned() },
             changed: snapshot.files().iter().map(|file| file.meta.last_modified).max(),
+            bytes: snapshot.files().iter().map(|file| file.meta.size).fold(0, u64::saturating_add),
         });
         Some(source)
     }

@@ -14,49 +14,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Context, Decision as CedarDecision, Entities, Entity, EntityId, EntityTypeName, EntityUid,
-    PartialEntities, PartialEntity, PartialEntityUid, PartialRequest, PolicyId, PolicySet, Request,
-    RestrictedExpression, TpeResponse, pst::SmolStr,
+    Context, Decision as CedarDecision, Entities, Entity, EntityId, EntityUid, PartialEntities, PartialEntity,
+    PartialEntityUid, PartialRequest, PolicyId, PolicySet, Request, RestrictedExpression, TpeResponse, pst::SmolStr,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use super::cedar::{Cedar, attributes};
 use super::columns::ColumnAccess;
-use super::dataset::{DatasetEntities, text, texts};
+use super::dataset::{DatasetEntities, text};
 use super::error::PolicyError;
 use super::explain::{ActionReasons, ColumnReasons, Reasons, RowReasons};
 use super::load::{DatasetSlices, DomainSet, Rule};
 use super::residual::{Translator, Untranslatable};
-use super::vocabulary::{ACTION, Action, DOMAIN, GROUP, PRODUCT, USER, uid};
+use super::vocabulary::{Action, DOMAIN, PRODUCT, uid};
 use super::{Decision, Grant, GrantedColumn, RowFilter};
-use crate::principal::{Attribute, AttributeType, Identity, Principal, Purpose};
-
-/// What every question needs, made once.
-pub(super) struct Cedar {
-    authorizer: Authorizer,
-    types: PrincipalTypes,
-    actions: HashMap<Action, EntityUid>,
-    /// The declared attributes of users.
-    attributes: BTreeMap<String, AttributeType>,
-    /// Whether there are ceilings.
-    bounded: bool,
-}
-
-struct PrincipalTypes {
-    user: EntityTypeName,
-    group: EntityTypeName,
-    domain: EntityTypeName,
-}
-
-impl Cedar {
-    pub(super) fn new(attributes: BTreeMap<String, AttributeType>, bounded: bool) -> Result<Self, PolicyError> {
-        let types = PrincipalTypes { user: USER.parse()?, group: GROUP.parse()?, domain: DOMAIN.parse()? };
-        let mut actions = HashMap::new();
-        for action in Action::ALL {
-            actions.insert(action, uid(ACTION, action.as_str())?);
-        }
-        Ok(Self { authorizer: Authorizer::new(), types, actions, attributes, bounded })
-    }
-}
+use crate::principal::{Identity, Principal, Purpose};
 
 /// One question, with everything Cedar needs to answer it.
 pub(super) struct Asking<'a> {
@@ -413,27 +385,6 @@ impl<'a> Asking<'a> {
         tracing::error!(product = %self.entities.product.id, dataset = %self.entities.dataset.name,
             principal = %self.principal, %action, %error, "a policy failed and denies");
     }
-}
-
-/// A principal's attributes, of the declared types. Undeclared ones no policy can mention.
-fn attributes(
-    principal: &Principal,
-    declared: &BTreeMap<String, AttributeType>,
-) -> Result<HashMap<String, RestrictedExpression>, PolicyError> {
-    let mut attributes = HashMap::new();
-    for (name, value) in &principal.attributes {
-        let Some(declared) = declared.get(name) else { continue };
-        let value = match (value, declared) {
-            (Attribute::Text(value), AttributeType::Text) => text(value),
-            (Attribute::Number(value), AttributeType::Number) => RestrictedExpression::new_long(*value),
-            (Attribute::Flag(value), AttributeType::Flag) => RestrictedExpression::new_bool(*value),
-            (Attribute::Texts(values), AttributeType::Texts) => texts(values),
-            // Leaving it out could keep a forbid from firing.
-            _ => return Err(PolicyError::AttributeType(name.clone())),
-        };
-        attributes.insert(name.clone(), value);
-    }
-    Ok(attributes)
 }
 
 fn refuse_failed(response: &TpeResponse<'_>) -> Result<(), PolicyError> {

@@ -12,7 +12,8 @@ use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 
 use super::Grant;
-use super::asking::{Asking, Cedar};
+use super::asking::Asking;
+use super::cedar::Cedar;
 use super::dataset::DatasetEntities;
 use super::error::PolicyError;
 use super::load::{DatasetSlices, DomainSet, Loaded, PolicyInput, load};
@@ -126,19 +127,10 @@ impl Policies {
         {
             return answer.decision.clone();
         }
-        let ask = || self.ask(principal, purpose, product, dataset, now);
-        match stacker::maybe_grow(STACK, STACK, ask) {
-            Ok(answer) => {
-                let decision = answer.decision.clone();
-                self.cache.insert(question, Arc::new(answer));
-                decision
-            }
-            Err(error) => {
-                tracing::error!(product = %product.id, dataset = %dataset.name, principal = %principal.identity, %error,
-                    "a decision failed and denies");
-                Decision::Hidden
-            }
-        }
+        let Some(answer) = self.answer(principal, purpose, product, dataset, now) else { return Decision::Hidden };
+        let decision = answer.decision.clone();
+        self.cache.insert(question, Arc::new(answer));
+        decision
     }
 
     /// As [`Policies::decide`], with the moment the clock may change it; neither looked up nor remembered, so that
@@ -151,14 +143,26 @@ impl Policies {
         dataset: &Arc<Dataset>,
         now: DateTime<Utc>,
     ) -> (Decision, Option<DateTime<Utc>>) {
-        match stacker::maybe_grow(STACK, STACK, || self.ask(principal, purpose, product, dataset, now)) {
-            Ok(answer) => (answer.decision, answer.valid_until),
-            Err(error) => {
+        let answer = self.answer(principal, purpose, product, dataset, now);
+        answer.map_or((Decision::Hidden, None), |answer| (answer.decision, answer.valid_until))
+    }
+
+    /// What Cedar answers; none when it fails, which denies.
+    fn answer(
+        &self,
+        principal: &Principal,
+        purpose: &Purpose,
+        product: &Arc<Product>,
+        dataset: &Arc<Dataset>,
+        now: DateTime<Utc>,
+    ) -> Option<Answer> {
+        let asked = stacker::maybe_grow(STACK, STACK, || self.ask(principal, purpose, product, dataset, now));
+        asked
+            .inspect_err(|error| {
                 tracing::error!(product = %product.id, dataset = %dataset.name, principal = %principal.identity, %error,
                     "a decision failed and denies");
-                (Decision::Hidden, None)
-            }
-        }
+            })
+            .ok()
     }
 
     fn ask(

@@ -11,6 +11,7 @@
 mod advice;
 mod asking;
 mod authoring;
+mod cedar;
 mod columns;
 mod dataset;
 mod decide;

@@ -18,6 +18,7 @@ use super::functions::check_literals;
 use super::interrupt::{Interrupt, interruptible};
 use super::reads::Reads;
 use super::session::Sessions;
+use super::shape::Shape;
 use super::wire::{wire_schema, wire_type};
 use super::{GovernedTable, MaskKey, QueryError, Statement};
 
@@ -64,9 +65,15 @@ pub struct GovernedPlan {
     pub(super) schema: SchemaRef,
     pub(super) interrupt: Arc<Interrupt>,
     reads: Reads,
+    shape: Shape,
 }
 
 impl GovernedPlan {
+    /// Whether it takes its rows one by one from a single table.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// The columns it reads of a table, by the names the statement gives schema and table; none for a table that
     /// planning found it need not read. Of a derived dataset's own sources it does not tell.
     pub fn columns_read(&self, schema: &str, table: &str) -> Option<&BTreeSet<String>> {
@@ -132,11 +139,12 @@ impl Planner {
             Some(announced) => as_announced(&wire_schema(announced.schema().as_arrow()), &own),
         };
         let schema = self.statement.rename(schema);
+        let shape = Shape::of(&bound).map_err(|error| planning(&error))?;
         let optimised = self.optimised(bound)?;
         let reads = Reads::of_plan(&optimised).map_err(|error| planning(&error))?;
         let plan = self.physical(&optimised).await?;
         let context = self.state.task_ctx();
-        Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt, reads })
+        Ok(GovernedPlan { plan, context, schema, interrupt: self.interrupt, reads, shape })
     }
 
     async fn logical(&self) -> Result<LogicalPlan, QueryError> {

@@ -71,7 +71,7 @@ impl Sessions {
             cache_manager: Arc::clone(&self.cache_manager),
             object_store_registry: Arc::new(Stores::of(tables)),
         };
-        Ok(SessionStateBuilder::new()
+        let mut state = SessionStateBuilder::new()
             // No schema has an empty name, so a table must be named with its domain.
             .with_config(
                 self.config.clone().with_default_catalog_and_schema(mesh, "").with_extension(Arc::clone(interrupt)),
@@ -83,7 +83,10 @@ impl Sessions {
             .with_window_functions(functions.window.clone())
             .with_expr_planners(functions.planners.clone())
             .with_analyzer_rule(Arc::new(BoundConcatenation))
-            .build())
+            .build();
+        // What `now()` and its kin say: without it they fail.
+        state.mark_start_execution();
+        Ok(state)
     }
 
     fn catalogs(

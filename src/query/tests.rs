@@ -275,3 +275,39 @@ async fn what_the_limits_let_pass_is_planned_in_time() {
         assert!(started.elapsed() < Duration::from_secs(60), "{what}: {:?}", started.elapsed());
     }
 }
+
+#[tokio::test]
+async fn what_depends_on_the_moment_is_answered() {
+    let world = world(&small()).await;
+    for sql in [
+        "SELECT now(), current_timestamp, current_date(), current_time() FROM sales.t LIMIT 1",
+        "SELECT id FROM sales.g WHERE day < current_date() - INTERVAL '30' DAY",
+        "SELECT id FROM sales.t WHERE now() > TIMESTAMP '2020-01-01' AND date_part('year', now()) > 2020",
+        "SELECT date_trunc('month', now())",
+    ] {
+        let described = world.describe(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).schema;
+        let batches = world.run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert!(batches.iter().any(|batch| batch.num_rows() > 0), "{sql}");
+        assert_eq!(batches[0].schema(), described, "{sql}");
+    }
+}
+
+/// The examples that DataFusion documents its functions with; some are over tables or with words that are refused.
+#[tokio::test]
+async fn permitted_functions_answer_their_own_examples() {
+    use QueryErrorKind::{Syntax, UnknownTable, Unsupported};
+    let world = world(&small()).await;
+    let mut answered = 0;
+    for function in &functions::Functions::permitted().scalar {
+        let example = function.documentation().and_then(|documented| documented.sql_example.as_deref());
+        let statements = example.unwrap_or_default().split('>').skip(1).filter_map(|text| text.split_once(';'));
+        for (sql, _) in statements {
+            match world.run(sql).await {
+                Ok(_) => answered += 1,
+                Err(error) if matches!(error.kind(), Syntax | UnknownTable | Unsupported) => {}
+                Err(error) => panic!("{}: {sql}: {error}", function.name()),
+            }
+        }
+    }
+    assert!(answered > 120, "{answered}");
+}

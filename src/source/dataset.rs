@@ -22,6 +22,7 @@ use super::error::{SourceError, SourceFault, classify};
 use super::footer::PinnedReaders;
 use super::listing::{Listing, list};
 use super::location::{Root, shown};
+use super::part::Part;
 use super::pinned::PinnedStore;
 use super::provider::BaseTable;
 use super::snapshot::{Snapshot, SnapshotFile};
@@ -36,6 +37,7 @@ use crate::product::{Column, Dataset, Location, Origin, ProductId};
 #[derive(Clone)]
 pub struct DatasetSource {
     inner: Arc<Inner>,
+    reads: Arc<Reads>,
 }
 
 struct Inner {
@@ -45,6 +47,10 @@ struct Inner {
     url: ObjectStoreUrl,
     readers: Arc<PinnedReaders>,
     layout: Layout,
+}
+
+/// What is read of the snapshot: all of it, or a part.
+struct Reads {
     files: Vec<PartitionedFile>,
     statistics: Statistics,
 }
@@ -119,7 +125,26 @@ impl DatasetSource {
         let statistics = Statistics::try_merge_iter(each, layout.table.table_schema())?;
         let url = ObjectStoreUrl::parse(format!("airside://{}", snapshot.id()))?;
         let readers = Arc::new(PinnedReaders { store: Arc::clone(&store), footers: origin.stores.footers().clone() });
-        Ok(Self { inner: Arc::new(Inner { origin, snapshot, store, url, readers, layout, files, statistics }) })
+        Ok(Self {
+            inner: Arc::new(Inner { origin, snapshot, store, url, readers, layout }),
+            reads: Arc::new(Reads { files, statistics }),
+        })
+    }
+
+    /// The same snapshot, of which a part is read.
+    #[must_use]
+    pub fn part(&self, part: Part) -> Self {
+        let sizes: Vec<u64> = self.reads.files.iter().map(|file| file.object_meta.size).collect();
+        let files = self.reads.files.iter().zip(part.ranges(&sizes)).filter(|(_, range)| !range.is_empty());
+        let files = files.map(|(file, range)| {
+            // A Parquet file's offsets fit i64: the format counts in them.
+            let offset = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+            let mut file = file.clone().with_range(offset(range.start), offset(range.end));
+            file.statistics = file.statistics.map(|all| Arc::new(Statistics::clone(&all).to_inexact()));
+            file
+        });
+        let reads = Reads { files: files.collect(), statistics: self.reads.statistics.clone().to_inexact() };
+        Self { inner: Arc::clone(&self.inner), reads: Arc::new(reads) }
     }
 
     /// The exact files this source reads.
@@ -201,7 +226,7 @@ impl DatasetSource {
     /// [`SourceError::WrongGrant`] for a grant of another dataset.
     pub fn file_scan(&self, grant: &Grant, partitions: usize) -> Result<FileScanConfig, SourceError> {
         self.admit(grant)?;
-        Ok(self.scan_of(self.inner.files.clone(), self.inner.statistics.clone(), partitions).build())
+        Ok(self.scan_of(self.reads.files.clone(), self.reads.statistics.clone(), partitions).build())
     }
 
     /// The dataset as a plain table, with DataFusion's full optimisation: for a grant that hides nothing.
@@ -226,7 +251,7 @@ impl DatasetSource {
     }
 
     pub(super) fn files(&self) -> &[PartitionedFile] {
-        &self.inner.files
+        &self.reads.files
     }
 
     /// [`DatasetSource::raw_schema`] under the contract's names.
@@ -235,7 +260,7 @@ impl DatasetSource {
     }
 
     pub(super) fn statistics(&self) -> &Statistics {
-        &self.inner.statistics
+        &self.reads.statistics
     }
 
     pub(super) fn scan_of(

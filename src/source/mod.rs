@@ -21,6 +21,7 @@ mod footer;
 mod hive;
 mod listing;
 mod location;
+mod part;
 mod pinned;
 mod provider;
 mod snapshot;
@@ -29,5 +30,6 @@ mod store;
 
 pub use dataset::DatasetSource;
 pub use error::{SourceError, SourceFault, classify};
+pub use part::Part;
 pub use snapshot::{Snapshot, SnapshotFile};
 pub use store::{SourceLimits, StoreConfig, StoreError, Stores, StoresConfig};

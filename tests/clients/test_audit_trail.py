@@ -89,6 +89,44 @@ def test_what_is_refused_is_on_record(running):
     assert trail.run("verify").returncode == 0
 
 
+def test_looks_behind_decisions_are_on_record(running):
+    owner, nobody = client(running, "owner"), client(running, "nobody")
+    look(
+        owner,
+        "explain",
+        {"user": "analyst", "question": "SELECT o_clerk FROM sales.orders WHERE o_clerk = 'canary-41'"},
+    )
+    look(owner, "explain", {"user": "canary-42", "question": "sales.orders"})
+    look(owner, "access", {"subject": "sales.orders"})
+    look(owner, "test", {"domain": "sales"})
+    for name, request in (("access", {"subject": "sales.orders"}), ("test", {"domain": "canary 43"})):
+        with pytest.raises(Refused):
+            look(nobody, name, request)
+    running.stop()
+    trail = Trail(running)
+    assert "canary" not in trail.text()
+    records = [json.loads(line) for line in trail.text().splitlines()]
+    opened = [record for record in records if record["kind"] == "opening"]
+    asked = [(line["who"]["identity"], line["asked"]["question"], line["asked"]["tables"]) for line in opened]
+    assert asked == [
+        ("owner", "explain", ["sales.orders"]),
+        ("owner", "explain", ["sales.orders"]),
+        ("owner", "access", ["sales.orders"]),
+        ("owner", "test", ["sales"]),
+        ("nobody", "access", ["sales.orders"]),
+        ("nobody", "test", ["policy tests"]),
+    ]
+    assert all(line["reads"] == [] for line in opened)
+    assert opened[0]["asked"]["about"] == "analyst" and opened[1]["asked"]["about"].startswith("#")
+    outcomes = [record["outcome"] for record in records if record["kind"] == "closing"]
+    assert outcomes == ["complete"] * 4 + ["denied"] * 2
+    assert trail.run("verify").returncode == 0
+
+
+def look(client: Raw, name: str, request: dict) -> list[bytes]:
+    return client.stream("DoAction", wire.action(f"airside.{name}", json.dumps(request)))
+
+
 def test_every_end_has_its_word(running):
     analyst = Reading(running, "analyst")
     cancelled = Reading(running, "steward")

@@ -85,7 +85,7 @@ pub(super) fn who(identity: &str) -> Who {
 }
 
 pub(super) fn opening(i: usize) -> Opening {
-    let asked = Asked::product(&Address::parse("sales.orders").unwrap());
+    let asked = Asked::named("product", Address::parse("sales.orders").unwrap());
     Opening::new(who(&format!("user{i}")), asked, Vec::new(), "policies 1", "mesh 1")
 }
 

@@ -12,6 +12,7 @@ use super::attributes::{Case, cases, with_names};
 use super::explain::address_of;
 use super::report::{Access, AccessReport, AccessRow, Who};
 use super::{Viewer, word};
+use crate::audit::Asked;
 use crate::authn::{Directory, Role, Verified};
 use crate::gateway::Gateway;
 use crate::gateway::error::AnswerError;
@@ -45,6 +46,11 @@ impl Gateway {
     /// [`AnswerError::NotFound`] for what does not exist or the viewer may not look behind,
     /// [`AnswerError::TooManyQuestions`] when listing it would take too long.
     pub async fn access(&self, viewer: Viewer<'_>, question: AccessQuestion) -> Result<AccessReport, AnswerError> {
+        let address = question.address.clone();
+        self.look(viewer, || Asked::named("access", address), self.listed(viewer, question)).await
+    }
+
+    async fn listed(&self, viewer: Viewer<'_>, question: AccessQuestion) -> Result<AccessReport, AnswerError> {
         let published = self.published.load_full();
         let named = match &question.column {
             Some(column) => format!("{}.{column}", question.address),

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::report::{ColumnExplained, DatasetExplained, Explained, PolicyNamed, PrincipalShown, RowPolicy, Shown};
 use super::{Supposed, Viewer, caller, word};
+use crate::audit::Asked;
 use crate::gateway::Gateway;
 use crate::gateway::error::AnswerError;
 use crate::gateway::publish::Published;
@@ -48,6 +49,9 @@ impl Subject {
     }
 }
 
+/// What the audit calls it.
+const EXPLAIN: &str = "explain";
+
 type Named = (String, Arc<Product>, Arc<Dataset>);
 
 impl Gateway {
@@ -57,6 +61,21 @@ impl Gateway {
     /// [`AnswerError::NotFound`] for what does not exist or the viewer may not look behind; what the statement and
     /// the principal say.
     pub async fn explain(&self, viewer: Viewer<'_>, question: &ExplainQuestion) -> Result<Explained, AnswerError> {
+        let asked = || {
+            let asked = match &question.subject {
+                Subject::Product(address) => Asked::named(EXPLAIN, address),
+                Subject::Sql(sql) => match Statement::parse(sql, &self.limits) {
+                    Ok(statement) => self.audit.statement(EXPLAIN, &statement, []),
+                    Err(_) => self.audit.text(EXPLAIN, sql),
+                },
+            };
+            let Supposed { user, known, .. } = &question.supposed;
+            asked.about(if *known { user.clone() } else { self.audit.digest(user) })
+        };
+        self.look(viewer, asked, self.explained(viewer, question)).await
+    }
+
+    async fn explained(&self, viewer: Viewer<'_>, question: &ExplainQuestion) -> Result<Explained, AnswerError> {
         let published = self.published.load_full();
         // First, so that whoever may not look behind anything learns nothing of anybody.
         let named = self.named(&published, viewer, &question.subject)?;

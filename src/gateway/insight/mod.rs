@@ -11,6 +11,7 @@ mod rehearse;
 mod report;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 
@@ -22,12 +23,11 @@ pub use report::{
     RowPolicy, Shown, Who,
 };
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::Gateway;
 use super::error::AnswerError;
 use super::publish::Published;
 use super::question::Caller;
+use crate::audit::{Asked, Failure, Outcome};
 use crate::authn::{AuthnError, Role, Verified};
 use crate::policy::{Decision, PolicyPlace};
 use crate::principal::{Principal, Purpose};
@@ -53,20 +53,29 @@ impl Viewer<'_> {
 
 /// How many callers may look behind decisions at a time: it costs far more than an answer.
 pub(super) const INSPECTIONS: usize = 4;
-
-/// The right to look behind decisions, given back when it is dropped.
-pub struct Inspection {
-    _permit: OwnedSemaphorePermit,
-}
+/// How long a caller's look may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Gateway {
-    /// Begins to look behind decisions for a caller.
-    ///
-    /// # Errors
-    /// [`AnswerError::TooMany`] when others do so already.
-    pub fn begin_inspection(&self) -> Result<Inspection, AnswerError> {
-        let permit = Arc::clone(&self.inspections).try_acquire_owned().map_err(|_| AnswerError::TooMany)?;
-        Ok(Inspection { _permit: permit })
+    /// Looks behind decisions. A caller's look is on record before it begins, takes no longer than it may, and waits for
+    /// nobody's.
+    async fn look<T>(
+        &self,
+        viewer: Viewer<'_>,
+        asked: impl FnOnce() -> Asked,
+        look: impl Future<Output = Result<T, AnswerError>>,
+    ) -> Result<T, AnswerError> {
+        let Viewer::Administrator(caller) = viewer else { return look.await };
+        let Ok(_place) = self.inspections.try_acquire() else {
+            return Err(self.denied(caller, asked, AnswerError::TooMany).await);
+        };
+        let entry = self.record_look(caller, asked).await?;
+        let seen = tokio::time::timeout(PATIENCE, look).await.unwrap_or(Err(AnswerError::TooLong));
+        match &seen {
+            Ok(_) => entry.close(Outcome::Complete, None),
+            Err(error) => entry.close(Outcome::Denied, Some(Failure::new(error.kind(), error.id()))),
+        }
+        seen
     }
 }
 
@@ -77,15 +86,18 @@ pub struct Supposed {
     pub user: String,
     /// Groups and claims.
     pub role: Role,
+    /// Whether the users file has the name.
+    pub known: bool,
 }
 
 impl Supposed {
     /// Somebody with the groups and claims given, and with those of the users file; a claim given goes first.
     pub fn new(user: impl Into<String>, given: Role, known: Option<Role>) -> Self {
+        let is_known = known.is_some();
         let mut role = known.unwrap_or_default();
         role.groups.extend(given.groups);
         role.claims.extend(given.claims);
-        Self { user: user.into(), role }
+        Self { user: user.into(), role, known: is_known }
     }
 }
 
@@ -123,7 +135,7 @@ impl Published {
 
     /// The principal that somebody would be after sign-in.
     fn supposed(&self, supposed: &Supposed) -> Result<Principal, AuthnError> {
-        let Supposed { user, role } = supposed;
+        let Supposed { user, role, .. } = supposed;
         let verified = Verified::supposed(user, role.groups.clone(), role.claims.clone());
         self.mesh().directory().principal(&verified)
     }

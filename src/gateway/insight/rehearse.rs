@@ -8,13 +8,14 @@ use chrono::Utc;
 use serde::Serialize;
 
 use super::{Supposed, Viewer, caller, word};
+use crate::audit::Asked;
 use crate::gateway::Gateway;
 use crate::gateway::error::AnswerError;
 use crate::gateway::publish::Published;
 use crate::gateway::question::{Caller, ProductQuestion, Question};
 use crate::mesh::{Denial, Expectation, PolicyTest};
 use crate::policy::{Decision, Grant};
-use crate::product::{Address, Mask};
+use crate::product::{Address, Mask, Name};
 
 /// Which tests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -139,8 +140,37 @@ impl TestSelection {
 }
 
 impl Gateway {
-    /// The tests of a selection that the viewer may see the answers of.
-    pub fn tests(&self, viewer: Viewer<'_>, selection: &TestSelection) -> Vec<Arc<PolicyTest>> {
+    /// Runs the tests of a selection that the viewer may see the answers of, against the decision and against what the
+    /// gateway answers by address and by statement.
+    ///
+    /// # Errors
+    /// [`AnswerError::NotFound`] when there is none for a caller.
+    pub async fn rehearse(
+        &self,
+        viewer: Viewer<'_>,
+        selection: &TestSelection,
+    ) -> Result<Vec<TestOutcome>, AnswerError> {
+        let asked = || match selection.domain.as_deref().map(Name::parse) {
+            Some(Ok(domain)) => Asked::named("test", domain),
+            Some(Err(_)) | None => Asked::named("test", "policy tests"),
+        };
+        self.look(viewer, asked, self.rehearsed(viewer, selection)).await
+    }
+
+    async fn rehearsed(&self, viewer: Viewer<'_>, selection: &TestSelection) -> Result<Vec<TestOutcome>, AnswerError> {
+        let tests = self.tests(viewer, selection);
+        if tests.is_empty() && matches!(viewer, Viewer::Administrator(_)) {
+            let named = selection.domain.as_deref().unwrap_or("policy tests");
+            return Err(AnswerError::NotFound(named.chars().take(64).collect()));
+        }
+        let mut outcomes = Vec::new();
+        for test in tests {
+            outcomes.push(self.rehearse_one(test).await);
+        }
+        Ok(outcomes)
+    }
+
+    fn tests(&self, viewer: Viewer<'_>, selection: &TestSelection) -> Vec<Arc<PolicyTest>> {
         let published = self.published.load();
         let domains = published.mesh().domains().values();
         let tests = domains.flat_map(|domain| domain.tests.iter().map(move |test| (domain.name.as_str(), test)));
@@ -154,15 +184,6 @@ impl Gateway {
             .collect()
     }
 
-    /// Runs tests against the decision, and against what the gateway answers by address and by statement.
-    pub async fn rehearse(&self, tests: Vec<Arc<PolicyTest>>) -> Vec<TestOutcome> {
-        let mut outcomes = Vec::new();
-        for test in tests {
-            outcomes.push(self.rehearse_one(test).await);
-        }
-        outcomes
-    }
-
     async fn rehearse_one(&self, test: Arc<PolicyTest>) -> TestOutcome {
         let published = self.published.load_full();
         let mut outcome = TestOutcome {
@@ -171,7 +192,7 @@ impl Gateway {
             mismatches: Vec::new(),
             shown: Vec::new(),
         };
-        let supposed = Supposed { user: test.principal.user.clone(), role: test.principal.role.clone() };
+        let supposed = Supposed::new(&test.principal.user, test.principal.role.clone(), None);
         let principal = match published.supposed(&supposed) {
             Ok(principal) => principal,
             Err(error) => {

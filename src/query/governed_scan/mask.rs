@@ -5,8 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Date64Array, LargeStringArray, RecordBatch, StringArray, StringViewArray,
-    new_null_array,
+    Array, ArrayRef, AsArray, Date32Array, Date64Array, LargeStringBuilder, RecordBatch, StringBuilder,
+    StringViewBuilder, new_null_array,
 };
 use arrow::datatypes::{
     DataType, Date32Type, Date64Type, Schema, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
@@ -118,18 +118,17 @@ impl Hash for MaskExpr {
 fn apply(mask: Mask, raw: &ArrayRef, key: &MaskKey) -> Result<ArrayRef> {
     match mask {
         Mask::Null => Ok(new_null_array(raw.data_type(), raw.len())),
-        Mask::Redact => texts(raw, |_| REDACTED.to_owned()),
+        Mask::Redact => texts(raw, |_, shown| shown.push_str(REDACTED)),
         Mask::Partial => texts(raw, partial),
         Mask::Hmac => {
             let keyed = Hmac::<Sha256>::new_from_slice(key.expose())
                 .map_err(|_| DataFusionError::Internal("the mask key is unusable".into()))?;
             let prefix = key.prefix();
-            texts(raw, |text| {
+            texts(raw, |text, shown| {
                 let mut mac = keyed.clone();
                 mac.update(text.as_bytes());
-                let mut digest = prefix.clone();
-                URL_SAFE_NO_PAD.encode_string(mac.finalize().into_bytes(), &mut digest);
-                digest
+                shown.push_str(&prefix);
+                URL_SAFE_NO_PAD.encode_string(mac.finalize().into_bytes(), shown);
             })
         }
         Mask::Year => years(raw),
@@ -137,21 +136,36 @@ fn apply(mask: Mask, raw: &ArrayRef, key: &MaskKey) -> Result<ArrayRef> {
 }
 
 /// All but the last four characters replaced by `*`; all of a text that has no more than these.
-fn partial(text: &str) -> String {
+fn partial(text: &str, shown: &mut String) {
     let length = text.chars().count();
     let hidden = if length > SHOWN { length - SHOWN } else { length };
-    text.chars().enumerate().map(|(at, c)| if at < hidden { '*' } else { c }).collect()
+    shown.extend(text.chars().enumerate().map(|(at, c)| if at < hidden { '*' } else { c }));
 }
 
-fn texts(raw: &ArrayRef, mask: impl Fn(&str) -> String) -> Result<ArrayRef> {
+/// Texts made of `raw`'s; `mask` appends to what it is given, which is empty.
+fn texts(raw: &ArrayRef, mask: impl Fn(&str, &mut String)) -> Result<ArrayRef> {
+    let mut shown = String::new();
+    macro_rules! built {
+        ($texts:expr, $builder:expr) => {{
+            let mut builder = $builder;
+            for text in $texts.iter() {
+                match text {
+                    Some(text) => {
+                        shown.clear();
+                        mask(text, &mut shown);
+                        builder.append_value(&shown);
+                    }
+                    None => builder.append_null(),
+                }
+            }
+            Arc::new(builder.finish()) as ArrayRef
+        }};
+    }
+    let rows = raw.len();
     Ok(match raw.data_type() {
-        DataType::Utf8 => Arc::new(raw.as_string::<i32>().iter().map(|text| text.map(&mask)).collect::<StringArray>()),
-        DataType::LargeUtf8 => {
-            Arc::new(raw.as_string::<i64>().iter().map(|text| text.map(&mask)).collect::<LargeStringArray>())
-        }
-        DataType::Utf8View => {
-            Arc::new(raw.as_string_view().iter().map(|text| text.map(&mask)).collect::<StringViewArray>())
-        }
+        DataType::Utf8 => built!(raw.as_string::<i32>(), StringBuilder::with_capacity(rows, rows)),
+        DataType::LargeUtf8 => built!(raw.as_string::<i64>(), LargeStringBuilder::with_capacity(rows, rows)),
+        DataType::Utf8View => built!(raw.as_string_view(), StringViewBuilder::with_capacity(rows)),
         other => return Err(DataFusionError::Internal(format!("a text mask on {other}"))),
     })
 }
@@ -201,7 +215,9 @@ fn years(raw: &ArrayRef) -> Result<ArrayRef> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{TimestampMicrosecondArray, TimestampSecondArray};
+    use arrow::array::{
+        LargeStringArray, StringArray, StringViewArray, TimestampMicrosecondArray, TimestampSecondArray,
+    };
 
     use super::*;
     use crate::seal::Secret;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::FlightError;
 use super::{Flight, descriptor, parameters};
-use crate::gateway::{Caller, Question, Receipt};
+use crate::gateway::{Caller, Parts, Question, Receipt};
 use crate::serve::proto::ticket::Question as Sealed;
 use crate::serve::proto::{Query, Snapshot};
 
@@ -22,6 +22,8 @@ pub struct Described {
     pub schema: SchemaRef,
     /// The content of the ticket that fetches it.
     pub sealed: Sealed,
+    /// In how many parts it comes.
+    pub parts: u32,
     /// What the answer is made of; none for metadata.
     pub receipt: Option<Receipt>,
 }
@@ -32,6 +34,7 @@ impl Flight {
         caller: &Caller,
         question: &Question,
         bound: Vec<u8>,
+        wanted: Parts,
     ) -> Result<Described, FlightError> {
         let values = parameters::values(&bound)?;
         let answer = self.gateway.ask(caller, question, values, None).await?;
@@ -44,8 +47,10 @@ impl Flight {
             snapshots: snapshots.map(|s| Snapshot { dataset: s.dataset.clone(), id: s.id.clone() }).collect(),
             schema: schema_digest(&schema)?,
             decision: receipt.decision.as_bytes().to_vec(),
+            part: None,
         };
-        Ok(Described { schema, sealed: Sealed::Query(query), receipt: Some(receipt) })
+        let parts = self.endpoints.count(&answer, wanted);
+        Ok(Described { schema, sealed: Sealed::Query(query), parts, receipt: Some(receipt) })
     }
 }
 

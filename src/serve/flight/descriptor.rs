@@ -20,10 +20,19 @@ const FLIGHT_SQL: &str = "type.googleapis.com/arrow.flight.protocol.sql.";
 /// What a descriptor asks.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Asked {
-    /// For rows; a purpose given within the request goes before the header's.
-    Rows(Question, Option<Purpose>),
+    /// For rows.
+    Rows(Question, Manner),
     /// For something Flight SQL defines.
     Command(Command),
+}
+
+/// How rows are asked for, beside what the call's headers say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Manner {
+    /// The purpose given within the request; it goes before the header's.
+    pub purpose: Option<Purpose>,
+    /// Whether several endpoints will be read.
+    pub parallel: bool,
 }
 
 /// Parses a descriptor.
@@ -34,7 +43,7 @@ pub fn parse(descriptor: &FlightDescriptor) -> Result<Asked, FlightError> {
     match DescriptorType::try_from(descriptor.r#type) {
         Ok(DescriptorType::Path) => {
             let address = Address::from_path(&descriptor.path)?;
-            Ok(Asked::Rows(Question::Product(ProductQuestion::all(address)), None))
+            Ok(Asked::Rows(Question::Product(ProductQuestion::all(address)), Manner::default()))
         }
         Ok(DescriptorType::Cmd) => parse_command(&descriptor.cmd),
         Ok(DescriptorType::Unknown) | Err(_) => {
@@ -62,7 +71,7 @@ pub fn parse_command(bytes: &[u8]) -> Result<Asked, FlightError> {
         return product(request);
     }
     match std::str::from_utf8(bytes) {
-        Ok(sql) if !sql.trim().is_empty() => Ok(Asked::Rows(Question::Sql(sql.to_owned()), None)),
+        Ok(sql) if !sql.trim().is_empty() => Ok(Asked::Rows(Question::Sql(sql.to_owned()), Manner::default())),
         _ => Err(FlightError::Malformed(
             "the command is neither SQL text, a Flight SQL command nor a `ProductRequest`".to_owned(),
         )),
@@ -129,7 +138,8 @@ fn product(request: ProductRequest) -> Result<Asked, FlightError> {
         "" => None,
         purpose => Some(Purpose::parse(purpose)?),
     };
-    Ok(Asked::Rows(Question::Product(product_question(request)?), purpose))
+    let manner = Manner { purpose, parallel: request.parallel };
+    Ok(Asked::Rows(Question::Product(product_question(request)?), manner))
 }
 
 fn product_question(request: ProductRequest) -> Result<ProductQuestion, FlightError> {
@@ -163,8 +173,9 @@ mod tests {
         let packed = Any { type_url: PRODUCT_REQUEST.to_owned(), value: request().encode_to_vec().into() };
         let bare = parse_command(&request().encode_to_vec()).unwrap();
         assert_eq!(parse_command(&packed.encode_to_vec()).unwrap(), bare);
-        assert!(matches!(bare, Asked::Rows(Question::Product(_), None)));
-        assert_eq!(parse_command(b"\nSELECT 1").unwrap(), Asked::Rows(Question::Sql("\nSELECT 1".to_owned()), None));
+        assert!(matches!(&bare, Asked::Rows(Question::Product(_), manner) if *manner == Manner::default()));
+        let sql = parse_command(b"\nSELECT 1").unwrap();
+        assert_eq!(sql, Asked::Rows(Question::Sql("\nSELECT 1".to_owned()), Manner::default()));
         let catalogs = CommandGetCatalogs {};
         assert_eq!(
             parse_command(&catalogs.as_any().encode_to_vec()).unwrap(),

@@ -15,7 +15,7 @@ use super::encode::encode;
 use super::error::FlightError;
 use super::ticket::TicketError;
 use super::{Flight, Replies, descriptor, parameters};
-use crate::gateway::{AnswerError, Caller, Counted, Reader, SnapshotRef};
+use crate::gateway::{AnswerError, Caller, Counted, Part, Pinned, Reader, SnapshotRef};
 use crate::serve::connections;
 use crate::serve::proto::Query;
 use crate::serve::proto::ticket::Question as Sealed;
@@ -55,8 +55,9 @@ impl Flight {
         reader: Reader,
     ) -> Result<Response<Replies<FlightData>>, FlightError> {
         let question = descriptor::unseal(query.asked)?;
-        let pinned: Vec<SnapshotRef> =
-            query.snapshots.into_iter().map(|s| SnapshotRef { dataset: s.dataset, id: s.id }).collect();
+        let snapshots = query.snapshots.into_iter().map(|s| SnapshotRef { dataset: s.dataset, id: s.id }).collect();
+        let part = query.part.map(|part| Part::new(part.index, part.count).ok_or(TicketError::Invalid)).transpose()?;
+        let pinned = Pinned { snapshots, part };
         let values = parameters::values(&query.parameters)?;
         let answer = self.gateway.ask(caller, &question, values, Some(&pinned)).await?;
         let answer = answer.decided(Uuid::from_slice(&query.decision).map_err(|_| TicketError::Invalid)?);

@@ -9,10 +9,11 @@ use tonic::{Request, Response};
 
 use super::Flight;
 use super::describe::{Described, expiration, metadata_schema, schema_bytes};
-use super::descriptor::{Asked, parse};
+use super::descriptor::{Asked, Manner, parse};
+use super::endpoints::{self, divided, part_of};
 use super::error::FlightError;
 use super::receipt;
-use crate::gateway::{Caller, Question};
+use crate::gateway::{Caller, Parts, Question};
 use crate::serve::proto::ticket::Question as Sealed;
 
 impl Flight {
@@ -21,8 +22,9 @@ impl Flight {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, FlightError> {
         let mut caller = self.caller(&request).await?;
+        let wanted = endpoints::wanted(request.metadata())?;
         let descriptor = request.into_inner();
-        let described = self.describe(&mut caller, &descriptor).await?;
+        let described = self.describe(&mut caller, &descriptor, wanted).await?;
         let info = self.described_info(&caller, described)?;
         Ok(Response::new(info.with_descriptor(descriptor)))
     }
@@ -32,29 +34,35 @@ impl Flight {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, FlightError> {
         let mut caller = self.caller(&request).await?;
-        let described = self.describe(&mut caller, &request.into_inner()).await?;
+        let described = self.describe(&mut caller, &request.into_inner(), Parts::One).await?;
         Ok(Response::new(SchemaResult { schema: schema_bytes(&described.schema)? }))
     }
 
     /// What a descriptor asks for, planned but not read.
-    async fn describe(&self, caller: &mut Caller, descriptor: &FlightDescriptor) -> Result<Described, FlightError> {
+    async fn describe(
+        &self,
+        caller: &mut Caller,
+        descriptor: &FlightDescriptor,
+        wanted: Parts,
+    ) -> Result<Described, FlightError> {
         match parse(descriptor)? {
-            Asked::Rows(question, purpose) => {
+            Asked::Rows(question, Manner { purpose, parallel }) => {
                 if let Some(purpose) = purpose {
                     caller.purpose = purpose;
                 }
-                self.describe_rows(caller, &question, Vec::new()).await
+                let wanted = if parallel { Parts::Many } else { wanted };
+                self.describe_rows(caller, &question, Vec::new(), wanted).await
             }
             Asked::Command(Command::CommandStatementQuery(CommandStatementQuery { query, .. })) => {
-                self.describe_rows(caller, &Question::Sql(query), Vec::new()).await
+                self.describe_rows(caller, &Question::Sql(query), Vec::new(), wanted).await
             }
             Asked::Command(Command::CommandPreparedStatementQuery(command)) => {
-                self.describe_prepared(caller, &command).await
+                self.describe_prepared(caller, &command, wanted).await
             }
             Asked::Command(command) => {
                 let schema = metadata_schema(&command)?;
                 let sealed = Sealed::Command(command.into_any().encode_to_vec());
-                Ok(Described { schema, sealed, receipt: None })
+                Ok(Described { schema, sealed, parts: 1, receipt: None })
             }
         }
     }
@@ -63,6 +71,7 @@ impl Flight {
         &self,
         caller: &mut Caller,
         command: &CommandPreparedStatementQuery,
+        wanted: Parts,
     ) -> Result<Described, FlightError> {
         let handle = &command.prepared_statement_handle;
         let mut prepared = self.tickets.open_handle(handle, caller)?;
@@ -71,34 +80,33 @@ impl Flight {
         {
             prepared.parameters = bound;
         }
-        self.describe_rows(caller, &Question::Sql(prepared.sql), prepared.parameters).await
+        self.describe_rows(caller, &Question::Sql(prepared.sql), prepared.parameters, wanted).await
     }
 
     /// The answer to GetFlightInfo, its receipt included.
     pub(super) fn described_info(&self, caller: &Caller, described: Described) -> Result<FlightInfo, FlightError> {
-        let Described { schema, sealed, receipt } = described;
-        let info = self.flight_info(caller, &schema, Some(sealed))?;
+        let Described { schema, sealed, parts, receipt } = described;
+        let info = self.flight_info(caller, &schema, divided(sealed, parts))?;
         Ok(info.with_app_metadata(receipt.map(|receipt| receipt::encode(&receipt)).unwrap_or_default()))
     }
 
-    /// The answer to GetFlightInfo; without `sealed` there is nothing to fetch.
+    /// The answer to GetFlightInfo, with an endpoint for each of `sealed`.
     pub(super) fn flight_info(
         &self,
         caller: &Caller,
         schema: &Schema,
-        sealed: Option<Sealed>,
+        sealed: impl IntoIterator<Item = Sealed>,
     ) -> Result<FlightInfo, FlightError> {
-        let endpoint = sealed.map(|sealed| FlightEndpoint {
+        let endpoint = sealed.into_iter().map(|sealed| FlightEndpoint {
+            app_metadata: part_of(&sealed),
             ticket: Some(Ticket { ticket: self.tickets.seal(caller, sealed) }),
-            // An empty list of locations means "here"; anything else breaks one client or another.
-            location: Vec::new(),
+            location: self.endpoints.locations(),
             expiration_time: Some(expiration(self.tickets.ttl())),
-            app_metadata: Bytes::new(),
         });
         Ok(FlightInfo {
             schema: schema_bytes(schema)?,
             flight_descriptor: None,
-            endpoint: endpoint.into_iter().collect(),
+            endpoint: endpoint.collect(),
             // A count would tell of hidden rows.
             total_records: -1,
             total_bytes: -1,

@@ -6,7 +6,7 @@ use tonic::{Request, Response};
 
 use super::error::FlightError;
 use super::{Flight, Replies, action};
-use crate::gateway::{Listing, ProductQuestion, Question};
+use crate::gateway::{Listing, Parts, ProductQuestion, Question};
 
 impl Flight {
     /// Every product the caller may discover, by its path; `Criteria.expression` narrows by a prefix of
@@ -27,7 +27,7 @@ impl Flight {
             let info = match &listing {
                 Listing { grant: Some(_), address, .. } => {
                     let question = Question::Product(ProductQuestion::all(address.clone()));
-                    match self.describe_rows(&caller, &question, Vec::new()).await {
+                    match self.describe_rows(&caller, &question, Vec::new(), Parts::One).await {
                         Ok(described) => self.described_info(&caller, described)?,
                         // One product out of order must not hide the others.
                         Err(_) => self.flight_info(&caller, &listing.schema(), None)?,

@@ -12,6 +12,7 @@ mod descriptor;
 mod do_get;
 mod do_put;
 mod encode;
+mod endpoints;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -43,6 +44,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use self::deadline::deadline;
 use self::do_put::Bindings;
+use self::endpoints::Endpoints;
 use self::error::FlightError;
 use self::observe::observe;
 use self::ticket::Tickets;
@@ -56,6 +58,7 @@ pub struct Flight {
     tickets: Tickets,
     bindings: Bindings,
     send_timeout: Duration,
+    endpoints: Endpoints,
 }
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

@@ -14,6 +14,7 @@ use tonic_health::ServingStatus;
 
 use super::Flight;
 use super::do_put::Bindings;
+use super::endpoints::{Endpoints, Location};
 use super::ticket::Tickets;
 use crate::authn::Authenticator;
 use crate::gateway::Gateway;
@@ -34,6 +35,11 @@ pub struct FlightConfig {
     pub max_streams_per_connection: u32,
     /// Seconds that a reader whose answer has ended may leave it unread before its stream is reset.
     pub send_timeout_seconds: u64,
+    /// Bytes of files that one endpoint covers, where a client reads several.
+    pub endpoint_bytes: u64,
+    /// Where answers are fetched, as clients of this listener reach it and its replicas: `grpc+tls://host:port`. None
+    /// says "where you asked".
+    pub locations: Vec<Location>,
 }
 
 impl Default for FlightConfig {
@@ -43,6 +49,8 @@ impl Default for FlightConfig {
             plaintext_beyond_loopback: false,
             max_streams_per_connection: 256,
             send_timeout_seconds: 30,
+            endpoint_bytes: 64 << 20,
+            locations: Vec::new(),
         }
     }
 }
@@ -112,6 +120,7 @@ impl FlightListener {
             tickets: Tickets::new(keys, ttl),
             bindings: Bindings::new(ttl),
             send_timeout: Duration::from_secs(config.send_timeout_seconds),
+            endpoints: Endpoints::new(config.endpoint_bytes, &config.locations),
         };
         Ok(Self { listener, tls: tls.map(|tls| Arc::clone(&tls.grpc)), manners, flight })
     }
