@@ -17,10 +17,13 @@ FLIGHT_SQL_CLIENT_VERSION := 59.3.2
 TOOLS := $(CACHE)/tools-$(FLIGHT_SQL_CLIENT_VERSION)
 FLIGHT_SQL_CLIENT := $(TOOLS)/bin/flight_sql_client
 JDBC_VERSION := 18.3.0
+MAVEN_DEPENDENCY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 JDBC := $(CACHE)/jdbc/flight-sql-jdbc-driver-$(JDBC_VERSION).jar
 # Built anew each time, from Go's own cache.
 GO_BUILT := $(CACHE)/go
 GO_TESTS := $(GO_BUILT)/clients.test
+GO_PULL := $(GO_BUILT)/pull
+JAVA_LIBRARIES := $(CACHE)/java-$(call digest,examples/java/pom.xml)
 GO := GOFLAGS="-mod=readonly -buildvcs=false" go
 
 AIRSIDE := $(CARGO_TARGET_DIR)/debug/airside
@@ -31,7 +34,7 @@ LOCKED := --locked
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help test quick fmt fmt-check lint unit rust policy-tests clients clients-quick soak soak-attacks fuzz bench demo deny \
-        needs needs-node needs-java needs-go binary go-tests
+        needs needs-node needs-java needs-go binary go-built
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,9 +76,10 @@ policy-tests: binary ## the demo mesh's own policy tests, over every path a clie
 # The Python clients talk to the debug build: it checks arithmetic that the release build does not.
 PYTEST = AIRSIDE_BIN=$(AIRSIDE) $(1) -m pytest -p no:cacheprovider
 
-clients: binary $(CLIENTS)/.complete $(OIDC)/.complete $(FLIGHT_SQL_CLIENT) $(JDBC) go-tests ## every client test against the gateway
+clients: binary $(CLIENTS)/.complete $(OIDC)/.complete $(FLIGHT_SQL_CLIENT) $(JDBC) $(JAVA_LIBRARIES)/.complete go-built ## every client test against the gateway
 	AIRSIDE_OIDC_DIR=$(OIDC) AIRSIDE_FLIGHT_SQL_CLIENT=$(FLIGHT_SQL_CLIENT) \
 	AIRSIDE_JDBC_DRIVER=$(JDBC) AIRSIDE_GO_TESTS=$(GO_TESTS) \
+	AIRSIDE_GO_PULL=$(GO_PULL) AIRSIDE_JAVA_LIBRARIES=$(JAVA_LIBRARIES) \
 	  $(call PYTEST,$(CLIENTS)/bin/python) tests/clients $(PYTEST_ARGS)
 
 clients-quick: binary $(CLIENTS)/.complete ## the client tests that need neither Node, Java, Go nor flight_sql_client
@@ -150,13 +154,18 @@ $(CACHE)/oidc-%/.complete: tests/oidc/package.json
 	touch $@
 
 $(JDBC):
-	mvn --batch-mode --quiet org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+	mvn --batch-mode --quiet $(MAVEN_DEPENDENCY):copy \
 	  -Dartifact=org.apache.arrow:flight-sql-jdbc-driver:$(JDBC_VERSION) -DoutputDirectory=$(@D)
 
-go-tests:
+$(CACHE)/java-%/.complete: examples/java/pom.xml
+	mvn --batch-mode --quiet --file $< $(MAVEN_DEPENDENCY):copy-dependencies -DoutputDirectory=$(@D)
+	touch $@
+
+go-built:
+	test -z "$$(gofmt -l tests/go examples/go | tee /dev/stderr)"
 	mkdir -p $(GO_BUILT)
-	test -z "$$(gofmt -l tests/go | tee /dev/stderr)"
 	cd tests/go && $(GO) vet ./... && $(GO) test -c -o $(GO_TESTS) .
+	cd examples/go && $(GO) vet ./... && $(GO) build -o $(GO_PULL) .
 
 $(FLIGHT_SQL_CLIENT):
 	CARGO_TARGET_DIR=$(CACHE)/target-tools $(CARGO) install --quiet --locked --debug --root $(TOOLS) \
