@@ -12,6 +12,7 @@ PYTEST_ARGS ?=
 # installed twice.
 digest = $(shell { cat $(1); $(PYTHON) --version; } 2>&1 | cksum | cut -d ' ' -f 1)
 CLIENTS := $(CACHE)/venv-clients-$(call digest,tests/clients/requirements.txt)
+DBAPI := $(CACHE)/venv-dbapi-$(call digest,tests/clients/dbapi/requirements.txt)
 OIDC := $(CACHE)/oidc-$(call digest,tests/oidc/package.json tests/oidc/package-lock.json)
 FLIGHT_SQL_CLIENT_VERSION := 59.3.2
 TOOLS := $(CACHE)/tools-$(FLIGHT_SQL_CLIENT_VERSION)
@@ -76,10 +77,10 @@ policy-tests: binary ## the demo mesh's own policy tests, over every path a clie
 # The Python clients talk to the debug build: it checks arithmetic that the release build does not.
 PYTEST = AIRSIDE_BIN=$(AIRSIDE) $(1) -m pytest -p no:cacheprovider
 
-clients: binary $(CLIENTS)/.complete $(OIDC)/.complete $(FLIGHT_SQL_CLIENT) $(JDBC) $(JAVA_LIBRARIES)/.complete go-built ## every client test against the gateway
+clients: binary $(CLIENTS)/.complete $(DBAPI)/.complete $(OIDC)/.complete $(FLIGHT_SQL_CLIENT) $(JDBC) $(JAVA_LIBRARIES)/.complete go-built ## every client test against the gateway
 	AIRSIDE_OIDC_DIR=$(OIDC) AIRSIDE_FLIGHT_SQL_CLIENT=$(FLIGHT_SQL_CLIENT) \
 	AIRSIDE_JDBC_DRIVER=$(JDBC) AIRSIDE_GO_TESTS=$(GO_TESTS) \
-	AIRSIDE_GO_PULL=$(GO_PULL) AIRSIDE_JAVA_LIBRARIES=$(JAVA_LIBRARIES) \
+	AIRSIDE_GO_PULL=$(GO_PULL) AIRSIDE_JAVA_LIBRARIES=$(JAVA_LIBRARIES) AIRSIDE_DBAPI_PYTHON=$(DBAPI)/bin/python \
 	  $(call PYTEST,$(CLIENTS)/bin/python) tests/clients $(PYTEST_ARGS)
 
 clients-quick: binary $(CLIENTS)/.complete ## the client tests that need neither Node, Java, Go nor flight_sql_client
@@ -141,10 +142,17 @@ needs-go:
 	@go version 2>/dev/null | awk '{ sub(/^go/, "", $$3); split($$3, v, "."); found = v[1] > 1 || v[2] >= 25 } END { exit !found }' || \
 	  { printf 'missing:\n  go 1.25 or newer (the tests run the Go clients); `make quick` does without\n' >&2; exit 1; }
 
-$(CACHE)/venv-clients-%/.complete: tests/clients/requirements.txt
+define VENV
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --requirement $<
 	touch $@
+endef
+
+$(CACHE)/venv-clients-%/.complete: tests/clients/requirements.txt
+	$(VENV)
+
+$(CACHE)/venv-dbapi-%/.complete: tests/clients/dbapi/requirements.txt
+	$(VENV)
 
 # Node resolves packages beside the script that imports them, so the script is copied there.
 $(CACHE)/oidc-%/.complete: tests/oidc/package.json

@@ -17,6 +17,7 @@ import pyarrow.flight as flight
 import pytest
 from adbc_driver_flightsql import DatabaseOptions
 
+import everything as every_type
 import gateway as gateways
 import hostile
 from certificates import Authority
@@ -130,6 +131,16 @@ names = {{ "{LORRY}" = "lorry" }}
 """,
         principals=lambda text: f'{text}\n[entitlements.lorry]\ngroups = ["sales_owners"]\n',
     )
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory) -> Iterator[Gateway]:
+    """A gateway on a product of every type."""
+    directory = tmp_path_factory.mktemp("everything")
+    running = gateways.serve(every_type.write(directory), directory / "gateway.log")
+    running.tokens = {every_type.READER: hostile.token(every_type.READER)}
+    yield running
+    assert running.stop() == 0, running.tail()
 
 
 @dataclass

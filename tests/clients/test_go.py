@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority
+from foreign import cases
 from gateway import Gateway
 
 BINARY = os.environ.get("AIRSIDE_GO_TESTS")
@@ -20,30 +21,14 @@ SOURCES = Path(__file__).parents[1] / "go"
 TEST = re.compile(r"^func (Test\w+)\(t \*testing\.T\)", re.MULTILINE)
 
 # What the gateway does not do yet.
-NOT_YET = {
-    "TestAdbcSeveralBoundRows": "several bound rows are refused",
-    "TestAdbcObjectsHaveKeys": "keys are not answered",
-    "TestAdbcIncremental": "PollFlightInfo is not answered",
-    "TestFlightSqlSchemasOfMetadata": "keys and XDBC types are not answered",
-    "TestFlightSqlKeys": "keys are not answered",
-    "TestFlightSqlTypeInformation": "XDBC types are not answered",
-    "TestFlightSqlPoll": "PollFlightInfo is not answered",
-    "TestFlightSqlCancelFlightInfo": "CancelFlightInfo is not answered",
-    "TestFlightSqlRenewEndpoint": "RenewFlightEndpoint is not answered",
-}
+NOT_YET: dict[str, str] = {}
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="needs the tests' binary and Go: run `make clients`")
 
 
-def cases() -> list:
+def names() -> list[tuple[str]]:
     """Every test, as the sources name them."""
-    found = [name for path in sorted(SOURCES.glob("*_test.go")) for name in TEST.findall(path.read_text())]
-    return [pytest.param(name, marks=not_yet(name)) for name in found]
-
-
-def not_yet(name: str) -> list:
-    reason = NOT_YET.get(name)
-    return [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+    return [(name,) for path in sorted(SOURCES.glob("*_test.go")) for name in TEST.findall(path.read_text())]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +54,7 @@ def outcomes(gateway: Gateway, secured: Gateway, authority: Authority, tmp_path_
     return found
 
 
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", cases(names(), NOT_YET))
 def test_go(name, outcomes):
     outcome, printed = outcomes.get(name, ("did not end", ""))
     assert outcome == "PASS", printed

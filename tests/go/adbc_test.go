@@ -120,16 +120,6 @@ func TestAdbcObjectsAtEveryDepth(t *testing.T) {
 	}
 }
 
-func TestAdbcObjectsHaveKeys(t *testing.T) {
-	connection := connect(t, "steward", nil)
-	schema, table := "geography", "nation"
-	rows, err := connection.GetObjects(bounded(t), adbc.ObjectDepthAll, nil, &schema, &table, nil, nil)
-	must(t, err)
-	found := texts(t, rows, 1)
-	contains(t, found[0], "PRIMARY KEY")
-	contains(t, found[0], "FOREIGN KEY")
-}
-
 func TestAdbcTableSchema(t *testing.T) {
 	connection := connect(t, "steward", nil)
 	schema := "geography"

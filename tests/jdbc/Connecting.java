@@ -147,6 +147,10 @@ final class Connecting {
     answers(DriverManager.getConnection(Checks.url(Checks.setting("plain")), properties), COSTS);
   }
 
+  void aDefaultSchemaInTheUrl() throws Exception {
+    answers(Checks.connect("steward", "airside-schema=geography"), "SELECT count(*) FROM region");
+  }
+
   void aConnectionSaysThatItIsValid() throws Exception {
     Connection connection = Checks.steward();
     try (connection) {
@@ -155,6 +159,19 @@ final class Connecting {
       Checks.holds(!connection.isClosed(), "closed");
     }
     Checks.holds(connection.isClosed(), "not closed");
+  }
+
+  /** Tools turn auto-commit off, where it may be, and end what they read with a commit or a rollback. */
+  void transactionsOfAReader() throws Exception {
+    try (Connection connection = Checks.steward()) {
+      connection.setAutoCommit(false);
+      Checks.same(List.of(5L), Checks.ask(connection, REGIONS));
+      connection.commit();
+      Checks.same(List.of(5L), Checks.ask(connection, REGIONS));
+      connection.rollback();
+      connection.setAutoCommit(true);
+      Checks.same(List.of(5L), Checks.ask(connection, REGIONS));
+    }
   }
 
   // --- pools ---------------------------------------------------------------------------------------

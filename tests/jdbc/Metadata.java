@@ -199,7 +199,6 @@ final class Metadata {
       Checks.holds(metadata.getDatabaseProductVersion().matches("\\d+\\.\\d+.*"), metadata.getDatabaseProductVersion());
       Checks.holds(metadata.isReadOnly(), "not read-only");
       Checks.same("\"", metadata.getIdentifierQuoteString());
-      Checks.holds(!metadata.supportsTransactions(), "transactions");
     }
   }
 
