@@ -14,6 +14,7 @@ mod opened;
 mod rehearsal;
 mod revoke;
 mod serve;
+mod sql;
 mod test;
 
 use std::process::ExitCode;
@@ -40,6 +41,8 @@ enum Command {
     Access(access::Access),
     /// Run the mesh's policy tests over every path a client can take; exit 1 if one fails.
     Test(test::Test),
+    /// Ask a gateway in SQL: a shell, or statements of a script.
+    Sql(sql::Sql),
     /// Check and read what the audit has on record.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -65,6 +68,7 @@ pub fn run() -> ExitCode {
         Command::Explain(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Test(command) => command.run(),
+        Command::Sql(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Grant(command) => command.run(),
         Command::Revoke(command) => command.run(),
