@@ -118,6 +118,7 @@ fn product() -> (Arc<Product>, Arc<Dataset>) {
         purposes: BTreeSet::new(),
         roles: Vec::new(),
         datasets: vec![Arc::clone(&dataset)],
+        queries: Vec::new(),
         promises: Vec::new(),
         support: Vec::new(),
         file: PathBuf::new(),

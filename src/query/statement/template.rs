@@ -40,7 +40,7 @@ impl QueryTemplate {
             review.review_query(&query)?;
             let (nodes, tables) = (review.nodes, review.tables);
             // Each is counted by replacing it with itself.
-            let own: Vec<Expr> = (1..=names.len()).map(|number| placeholder(number)).collect();
+            let own: Vec<Expr> = (1..=names.len()).map(placeholder).collect();
             if substitute(&mut query, &own) != places {
                 return Err(QueryError::invalid("a parameter stands where no value can stand"));
             }
