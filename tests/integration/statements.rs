@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow_flight::FlightInfo;
+use arrow_flight::sql::EndTransaction;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use futures::TryStreamExt;
 use tonic::transport::Channel;
@@ -64,12 +65,15 @@ async fn what_a_statement_says_it_will_send_it_sends() {
 }
 
 #[tokio::test]
-async fn updates_and_transactions_are_refused() {
+async fn updates_are_refused_and_transactions_commit_nothing() {
     let gateway = shared();
     let mut client = gateway.sign_in("steward").await;
     assert!(client.execute_update("DELETE FROM sales.orders".to_owned(), None).await.is_err());
-    assert!(client.begin_transaction().await.is_err());
+    let transaction = client.begin_transaction().await.unwrap();
     // The connection has survived it.
-    let info = client.execute("SELECT count(*) FROM geography.region".to_owned(), None).await.unwrap();
-    assert_eq!(numbers(&fetch(&mut client, info).await), [5]);
+    for within in [None, Some(transaction.clone())] {
+        let info = client.execute("SELECT count(*) FROM geography.region".to_owned(), within).await.unwrap();
+        assert_eq!(numbers(&fetch(&mut client, info).await), [5]);
+    }
+    client.end_transaction(transaction, EndTransaction::Commit).await.unwrap();
 }
