@@ -12,10 +12,20 @@ PYTEST_ARGS ?=
 # installed twice.
 digest = $(shell { cat $(1); $(PYTHON) --version; } 2>&1 | cksum | cut -d ' ' -f 1)
 CLIENTS := $(CACHE)/venv-clients-$(call digest,tests/clients/requirements.txt)
+DBAPI := $(CACHE)/venv-dbapi-$(call digest,tests/clients/dbapi/requirements.txt)
 OIDC := $(CACHE)/oidc-$(call digest,tests/oidc/package.json tests/oidc/package-lock.json)
 FLIGHT_SQL_CLIENT_VERSION := 59.3.2
 TOOLS := $(CACHE)/tools-$(FLIGHT_SQL_CLIENT_VERSION)
 FLIGHT_SQL_CLIENT := $(TOOLS)/bin/flight_sql_client
+JDBC_VERSION := 18.3.0
+MAVEN_DEPENDENCY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+JDBC := $(CACHE)/jdbc/flight-sql-jdbc-driver-$(JDBC_VERSION).jar
+# Built anew each time, from Go's own cache.
+GO_BUILT := $(CACHE)/go
+GO_TESTS := $(GO_BUILT)/clients.test
+GO_PULL := $(GO_BUILT)/pull
+JAVA_LIBRARIES := $(CACHE)/java-$(call digest,examples/java/pom.xml)
+GO := GOFLAGS="-mod=readonly -buildvcs=false" go
 
 AIRSIDE := $(CARGO_TARGET_DIR)/debug/airside
 CARGO := cargo
@@ -25,12 +35,12 @@ LOCKED := --locked
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help test quick fmt fmt-check lint unit rust policy-tests clients clients-quick soak soak-attacks fuzz bench demo deny \
-        needs needs-node binary
+        needs needs-node needs-java needs-go binary go-built
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: needs needs-node fmt-check lint rust policy-tests clients ## everything that CI runs
+test: needs needs-node needs-java needs-go fmt-check lint rust policy-tests clients ## everything that CI runs
 
 quick: needs fmt-check lint rust policy-tests clients-quick ## a contributor's loop: Rust and Python only
 
@@ -67,11 +77,14 @@ policy-tests: binary ## the demo mesh's own policy tests, over every path a clie
 # The Python clients talk to the debug build: it checks arithmetic that the release build does not.
 PYTEST = AIRSIDE_BIN=$(AIRSIDE) $(1) -m pytest -p no:cacheprovider
 
-clients: binary $(CLIENTS)/.complete $(OIDC)/.complete $(FLIGHT_SQL_CLIENT) ## every client test against the gateway
+clients: $(DBAPI)/.complete $(OIDC)/.complete $(FLIGHT_SQL_CLIENT) $(JDBC) $(JAVA_LIBRARIES)/.complete go-built
+clients: binary $(CLIENTS)/.complete ## every client test against the gateway
 	AIRSIDE_OIDC_DIR=$(OIDC) AIRSIDE_FLIGHT_SQL_CLIENT=$(FLIGHT_SQL_CLIENT) \
+	AIRSIDE_JDBC_DRIVER=$(JDBC) AIRSIDE_GO_TESTS=$(GO_TESTS) \
+	AIRSIDE_GO_PULL=$(GO_PULL) AIRSIDE_JAVA_LIBRARIES=$(JAVA_LIBRARIES) AIRSIDE_DBAPI_PYTHON=$(DBAPI)/bin/python \
 	  $(call PYTEST,$(CLIENTS)/bin/python) tests/clients $(PYTEST_ARGS)
 
-clients-quick: binary $(CLIENTS)/.complete ## the client tests that need neither Node nor flight_sql_client
+clients-quick: binary $(CLIENTS)/.complete ## the client tests that need neither Node, Java, Go nor flight_sql_client
 	$(call PYTEST,$(CLIENTS)/bin/python) tests/clients $(PYTEST_ARGS)
 
 # What a release should survive, and what nobody waits for: hours are well spent here.
@@ -119,10 +132,28 @@ needs-node:
 	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' 2>/dev/null && npm --version >/dev/null 2>&1 || \
 	  { printf 'missing:\n  node 20 or newer with npm (the tests sign in at a real OIDC provider); `make quick` does without\n' >&2; exit 1; }
 
-$(CACHE)/venv-clients-%/.complete: tests/clients/requirements.txt
+needs-java:
+	@missing=; \
+	javac -version 2>&1 | awk '/^javac/ { split($$2, v, "."); exit v[1] < 17 } END { if (!NR) exit 1 }' && java -version >/dev/null 2>&1 || \
+	  missing="$$missing\n  a JDK 17 or newer (java, javac)"; \
+	mvn --version >/dev/null 2>&1 || missing="$$missing\n  Maven (mvn)"; \
+	if [ -n "$$missing" ]; then printf "missing:$$missing\n  (the tests run the JDBC driver); \`make quick\` does without\n" >&2; exit 1; fi
+
+needs-go:
+	@go version 2>/dev/null | awk '{ sub(/^go/, "", $$3); split($$3, v, "."); found = v[1] > 1 || v[2] >= 25 } END { exit !found }' || \
+	  { printf 'missing:\n  go 1.25 or newer (the tests run the Go clients); `make quick` does without\n' >&2; exit 1; }
+
+define VENV
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --requirement $<
 	touch $@
+endef
+
+$(CACHE)/venv-clients-%/.complete: tests/clients/requirements.txt
+	$(VENV)
+
+$(CACHE)/venv-dbapi-%/.complete: tests/clients/dbapi/requirements.txt
+	$(VENV)
 
 # Node resolves packages beside the script that imports them, so the script is copied there.
 $(CACHE)/oidc-%/.complete: tests/oidc/package.json
@@ -130,6 +161,20 @@ $(CACHE)/oidc-%/.complete: tests/oidc/package.json
 	cp tests/oidc/package*.json $(@D)
 	npm ci --prefix $(@D) --no-audit --no-fund --silent
 	touch $@
+
+$(JDBC):
+	mvn --batch-mode --quiet $(MAVEN_DEPENDENCY):copy \
+	  -Dartifact=org.apache.arrow:flight-sql-jdbc-driver:$(JDBC_VERSION) -DoutputDirectory=$(@D)
+
+$(CACHE)/java-%/.complete: examples/java/pom.xml
+	mvn --batch-mode --quiet --file $< $(MAVEN_DEPENDENCY):copy-dependencies -DoutputDirectory=$(@D)
+	touch $@
+
+go-built:
+	test -z "$$(gofmt -l tests/go examples/go | tee /dev/stderr)"
+	mkdir -p $(GO_BUILT)
+	cd tests/go && $(GO) vet ./... && $(GO) test -c -o $(GO_TESTS) .
+	cd examples/go && $(GO) vet ./... && $(GO) build -o $(GO_PULL) .
 
 $(FLIGHT_SQL_CLIENT):
 	CARGO_TARGET_DIR=$(CACHE)/target-tools $(CARGO) install --quiet --locked --debug --root $(TOOLS) \

@@ -17,14 +17,18 @@ import pyarrow.flight as flight
 import pytest
 from adbc_driver_flightsql import DatabaseOptions
 
+import everything as every_type
 import gateway as gateways
 import hostile
+from certificates import Authority
 from gateway import Gateway
 from mesh_files import MeshFiles
 from wire import Raw
 
 # A copy of a folder goes on with its mesh and its keys, not with what is on record of the original.
 AUDIT = shutil.ignore_patterns("audit")
+# Whom a client certificate names to a gateway with TLS.
+LORRY = "spiffe://mesh.test/lorry"
 
 
 @dataclass
@@ -100,6 +104,43 @@ def configured(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> It
     yield start
     for running in started:
         assert running.stop() == 0, running.tail()
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority("the mesh's authority")
+
+
+@pytest.fixture(scope="module")
+def secured(configured, authority, tmp_path_factory):
+    """A gateway with TLS that asks clients for certificates, without insisting."""
+    folder = tmp_path_factory.mktemp("tls")
+    server = authority.server()
+    for name, pem in (("server.pem", server.certificate), ("server.key", server.key), ("ca.pem", authority.pem)):
+        (folder / name).write_bytes(pem)
+    return configured(
+        f"""
+[tls]
+certificate = "{folder}/server.pem"
+key = "{folder}/server.key"
+client_ca = "{folder}/ca.pem"
+
+[authn.mtls]
+san = "uri"
+names = {{ "{LORRY}" = "lorry" }}
+""",
+        principals=lambda text: f'{text}\n[entitlements.lorry]\ngroups = ["sales_owners"]\n',
+    )
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory) -> Iterator[Gateway]:
+    """A gateway on a product of every type."""
+    directory = tmp_path_factory.mktemp("everything")
+    running = gateways.serve(every_type.write(directory), directory / "gateway.log")
+    running.tokens = {every_type.READER: hostile.token(every_type.READER)}
+    yield running
+    assert running.stop() == 0, running.tail()
 
 
 @dataclass

@@ -9,37 +9,9 @@ from adbc_driver_flightsql import DatabaseOptions
 from pyarrow.flight import FlightDescriptor
 
 from certificates import Authority
-from conftest import Session, connect_adbc, connect_flight
+from conftest import LORRY, Session, connect_adbc, connect_flight
 
 ORDERS = FlightDescriptor.for_command(b"SELECT count(*) AS n FROM sales.orders")
-LORRY = "spiffe://mesh.test/lorry"
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority("the mesh's authority")
-
-
-@pytest.fixture(scope="module")
-def secured(configured, authority, tmp_path_factory):
-    """A gateway with TLS that asks clients for certificates, without insisting."""
-    folder = tmp_path_factory.mktemp("tls")
-    server = authority.server()
-    for name, pem in (("server.pem", server.certificate), ("server.key", server.key), ("ca.pem", authority.pem)):
-        (folder / name).write_bytes(pem)
-    return configured(
-        f"""
-[tls]
-certificate = "{folder}/server.pem"
-key = "{folder}/server.key"
-client_ca = "{folder}/ca.pem"
-
-[authn.mtls]
-san = "uri"
-names = {{ "{LORRY}" = "lorry" }}
-""",
-        principals=lambda text: f'{text}\n[entitlements.lorry]\ngroups = ["sales_owners"]\n',
-    )
 
 
 def rows(session: Session) -> int:
