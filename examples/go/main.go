@@ -38,7 +38,8 @@ func main() {
 	}
 }
 
-// pull asks for the product until every part of one answer is in the folder.
+// pull asks for the product until every part of one answer is in the folder. Whatever a part failed of (the connection,
+// its ticket's end, data that was replaced, a right that is gone), asking again tells.
 func pull(ctx context.Context, address, product, folder string) error {
 	for fruitless := 0; ; {
 		done, fetched, err := round(ctx, address, product, folder)
@@ -49,7 +50,7 @@ func pull(ctx context.Context, address, product, folder string) error {
 		if fetched > 0 {
 			fruitless = 0
 		}
-		if fruitless == patience || !mayHelpToAskAgain(err) {
+		if fruitless == patience || !passes(err) {
 			return err
 		}
 		log.Printf("asking again: %v", err)
@@ -87,7 +88,7 @@ func round(ctx context.Context, address, product, folder string) (done bool, fet
 		readers.Go(func() error {
 			rows, err := gateway.fetch(info.Endpoint[part].Ticket, target.path(part))
 			if err != nil {
-				return fmt.Errorf("part %d: %w", part, err)
+				return &partError{part, err}
 			}
 			log.Printf("part %d: %d rows", part, rows)
 			finished.Add(1)
@@ -100,15 +101,27 @@ func round(ctx context.Context, address, product, folder string) (done bool, fet
 	return true, len(missing), target.tidy()
 }
 
-// mayHelpToAskAgain tells what passes from what does not. A ticket ends after a while, and the data it was given for
-// may be replaced: another answer names what there is now.
-func mayHelpToAskAgain(err error) bool {
+// partError is what a part was not fetched for.
+type partError struct {
+	part  int
+	cause error
+}
+
+func (e *partError) Error() string { return fmt.Sprintf("part %d: %v", e.part, e.cause) }
+func (e *partError) Unwrap() error { return e.cause }
+
+// passes tells whether to ask again: after what the gateway or the network said of a part, whatever it was, and when
+// asking itself met what passes. A full disk does not.
+func passes(err error) bool {
 	var call interface{ GRPCStatus() *status.Status }
 	if !errors.As(err, &call) {
 		return false
 	}
+	if part := (*partError)(nil); errors.As(err, &part) {
+		return true
+	}
 	switch call.GRPCStatus().Code() {
-	case codes.Unavailable, codes.InvalidArgument, codes.Unauthenticated, codes.ResourceExhausted, codes.DeadlineExceeded:
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
 		return true
 	default:
 		return false

@@ -54,13 +54,9 @@ public final class Pull {
   /** How often in a row nothing may come of asking again. */
   private static final int PATIENCE = 5;
 
-  /**
-   * What passes. A ticket ends after a while, and the data it was given for may be replaced: another answer names what
-   * there is now.
-   */
+  /** What passes of asking. A broken connection has more than one name. */
   private static final Set<FlightStatusCode> PASSING = EnumSet.of(FlightStatusCode.UNAVAILABLE,
-      FlightStatusCode.INVALID_ARGUMENT, FlightStatusCode.UNAUTHENTICATED, FlightStatusCode.RESOURCE_EXHAUSTED,
-      FlightStatusCode.TIMED_OUT);
+      FlightStatusCode.TIMED_OUT, FlightStatusCode.RESOURCE_EXHAUSTED, FlightStatusCode.UNKNOWN);
 
   private Pull() {}
 
@@ -77,21 +73,23 @@ public final class Pull {
     }
   }
 
-  /** Asks for the product until every part of one answer is in the folder. */
+  /**
+   * Asks for the product until every part of one answer is in the folder. Whatever a part failed of (the connection,
+   * its ticket's end, data that was replaced, a right that is gone), asking again tells.
+   */
   private static void pull(URI address, String product, Path folder) throws Exception {
     for (int fruitless = 0; ; ) {
       Round round = new Round(address, product, folder);
-      try {
-        round.run();
+      Optional<FlightRuntimeException> failure = round.run();
+      if (failure.isEmpty()) {
         return;
-      } catch (FlightRuntimeException failure) {
-        fruitless = round.fetched > 0 ? 0 : fruitless + 1;
-        if (fruitless == PATIENCE || !PASSING.contains(failure.status().code())) {
-          throw failure;
-        }
-        System.err.println("asking again: " + failure.status().description());
-        Thread.sleep(1000L * fruitless);
       }
+      fruitless = round.fetched > 0 ? 0 : fruitless + 1;
+      if (fruitless == PATIENCE) {
+        throw failure.get();
+      }
+      System.err.println("asking again: " + failure.get().status().description());
+      Thread.sleep(1000L * fruitless);
     }
   }
 
@@ -108,18 +106,32 @@ public final class Pull {
       this.folder = folder;
     }
 
-    void run() throws Exception {
+    /** Fetches what is missing; answers what passing failure kept it from the whole. */
+    Optional<FlightRuntimeException> run() throws Exception {
       try (BufferAllocator allocator = new RootAllocator(); Gateway gateway = new Gateway(allocator, address)) {
-        FlightInfo info = gateway.ask(product);
+        FlightInfo info;
+        try {
+          gateway.signIn();
+          info = gateway.ask(product);
+        } catch (FlightRuntimeException refusal) {
+          if (!PASSING.contains(refusal.status().code())) {
+            throw refusal;
+          }
+          return Optional.of(refusal);
+        }
         Target target = Target.of(folder, info);
         List<Integer> missing = target.missing();
         System.err.printf("%s: %d parts, %d to fetch%n", product, info.getEndpoints().size(), missing.size());
-        fetch(gateway, info, target, missing);
-        target.tidy();
+        Optional<FlightRuntimeException> failure = fetch(gateway, info, target, missing);
+        if (failure.isEmpty()) {
+          target.tidy();
+        }
+        return failure;
       }
     }
 
-    private void fetch(Gateway gateway, FlightInfo info, Target target, List<Integer> missing) throws Exception {
+    private Optional<FlightRuntimeException> fetch(
+        Gateway gateway, FlightInfo info, Target target, List<Integer> missing) throws Exception {
       ExecutorService readers = Executors.newFixedThreadPool(parallel());
       List<Future<Long>> running = new ArrayList<>();
       for (int part : missing) {
@@ -127,7 +139,7 @@ public final class Pull {
         running.add(readers.submit(() -> gateway.fetch(ticket, target.path(part))));
       }
       readers.shutdown();
-      FlightRuntimeException failure = null;
+      Optional<FlightRuntimeException> failure = Optional.empty();
       for (int each = 0; each < missing.size(); each++) {
         try {
           System.err.printf("part %d: %d rows%n", missing.get(each), running.get(each).get());
@@ -137,12 +149,10 @@ public final class Pull {
             readers.shutdownNow();
             throw ended;
           }
-          failure = refusal;
+          failure = Optional.of(refusal);
         }
       }
-      if (failure != null) {
-        throw failure;
-      }
+      return failure;
     }
 
     private static int parallel() {
@@ -169,11 +179,10 @@ public final class Pull {
       } else {
         client = builder.build();
       }
-      signIn();
     }
 
     /** The token given, or the one that the handshake gives for a password; and the purpose. */
-    private void signIn() {
+    void signIn() {
       FlightCallHeaders headers = new FlightCallHeaders();
       String token = System.getenv("AIRSIDE_TOKEN");
       if (token != null) {

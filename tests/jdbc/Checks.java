@@ -1,6 +1,5 @@
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
-import java.lang.reflect.Modifier;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -52,7 +51,8 @@ final class Checks {
 
   /** A connection as a demo user, without encryption; {@code options} is what the URL says besides. */
   static Connection connect(String user, String... options) throws SQLException {
-    return open(setting("plain"), "useEncryption=false", "user=" + user, "password=demo-" + user, String.join("&", options));
+    return open(
+        setting("plain"), "useEncryption=false", "user=" + user, "password=demo-" + user, String.join("&", options));
   }
 
   static Connection steward() throws SQLException {

@@ -54,7 +54,8 @@ final class Everything {
 
   void everyColumnIsListed() throws Exception {
     try (Connection connection = connect()) {
-      int listed = Checks.column(connection.getMetaData().getColumns("mesh", "types", "everything", null), "DATA_TYPE").size();
+      ResultSet columns = connection.getMetaData().getColumns("mesh", "types", "everything", null);
+      int listed = Checks.column(columns, "DATA_TYPE").size();
       try (Statement statement = connection.createStatement();
           ResultSet rows = statement.executeQuery("SELECT * FROM types.everything LIMIT 0")) {
         Checks.holds(!rows.next(), "a row");

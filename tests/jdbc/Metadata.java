@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 
-/** What a tool's tree of objects is made of: catalogs, schemas, tables, columns, keys, and what the server says of itself. */
+/** What a tool's tree is made of: catalogs, schemas, tables, columns, keys, and what the server says of itself. */
 final class Metadata {
   @FunctionalInterface
   private interface Look {
@@ -48,7 +48,8 @@ final class Metadata {
   }
 
   void tables() throws Exception {
-    List<Object> found = listed("TABLE_NAME", metadata -> metadata.getTables("mesh", "sales", "%", new String[] {"TABLE"}));
+    Look sales = metadata -> metadata.getTables("mesh", "sales", "%", new String[] {"TABLE"});
+    List<Object> found = listed("TABLE_NAME", sales);
     Checks.holds(found.containsAll(List.of("orders", "lineitem")), "found " + found);
   }
 
@@ -60,7 +61,8 @@ final class Metadata {
 
   void tablesByType() throws Exception {
     Checks.same(List.of("TABLE"), listed("TABLE_TYPE", DatabaseMetaData::getTableTypes));
-    Checks.same(List.of(), listed("TABLE_NAME", metadata -> metadata.getTables(null, null, "%", new String[] {"VIEW"})));
+    Look views = metadata -> metadata.getTables(null, null, "%", new String[] {"VIEW"});
+    Checks.same(List.of(), listed("TABLE_NAME", views));
     Checks.same(1, listed("TABLE_NAME",
         metadata -> metadata.getTables(null, "sales", "orders", new String[] {"VIEW", "TABLE"})).size());
   }
@@ -100,8 +102,9 @@ final class Metadata {
   }
 
   void columnsHaveTypes() throws Exception {
-    Checks.same(List.of(Types.BIGINT, Types.BIGINT, Types.VARCHAR, Types.DECIMAL, Types.DATE, Types.VARCHAR, Types.VARCHAR,
-        Types.INTEGER, Types.VARCHAR), listed("DATA_TYPE", orders(null)));
+    List<Integer> types = List.of(Types.BIGINT, Types.BIGINT, Types.VARCHAR, Types.DECIMAL, Types.DATE, Types.VARCHAR,
+        Types.VARCHAR, Types.INTEGER, Types.VARCHAR);
+    Checks.same(types, listed("DATA_TYPE", orders(null)));
   }
 
   void decimalColumnsHaveTheirSize() throws Exception {
@@ -179,11 +182,13 @@ final class Metadata {
     Look orders = metadata -> metadata.getImportedKeys("mesh", "sales", "orders");
     Checks.same(List.of("customer"), listed("PKTABLE_NAME", orders));
     Checks.same(List.of(), listed("owner", "PKTABLE_NAME", orders));
-    Checks.same(List.of(), listed("nobody", "COLUMN_NAME", metadata -> metadata.getPrimaryKeys("mesh", "sales", "orders")));
+    Look keys = metadata -> metadata.getPrimaryKeys("mesh", "sales", "orders");
+    Checks.same(List.of(), listed("nobody", "COLUMN_NAME", keys));
   }
 
   void aTableWithoutKeys() throws Exception {
-    Checks.same(List.of(), listed("FKCOLUMN_NAME", metadata -> metadata.getImportedKeys("mesh", "geography", "region")));
+    Look keys = metadata -> metadata.getImportedKeys("mesh", "geography", "region");
+    Checks.same(List.of(), listed("FKCOLUMN_NAME", keys));
   }
 
   private static List<Integer> ints(List<Object> values) {
@@ -245,7 +250,7 @@ final class Metadata {
 
   void typeInformation() throws Exception {
     List<Object> names = listed("TYPE_NAME", DatabaseMetaData::getTypeInfo);
-    Checks.holds(names.size() == new TreeSet<>(names.stream().map(String::valueOf).toList()).size(), "a type twice: " + names);
+    Checks.holds(names.size() == Set.copyOf(names).size(), "a type twice: " + names);
   }
 
   /** What the driver answers by itself, without rows: a tool's tree asks for these as well. */

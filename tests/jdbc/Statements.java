@@ -3,13 +3,11 @@ import java.sql.Connection;
 import java.sql.Date;
 import java.sql.ResultSet;
 import java.sql.ResultSetMetaData;
-import java.sql.SQLException;
 import java.sql.Statement;
 import java.sql.Time;
 import java.sql.Timestamp;
 import java.sql.Types;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /** Statements without parameters: rows, their types, limits on them. */
@@ -54,7 +52,7 @@ final class Statements {
   void quotedAsToolsQuote() throws Exception {
     with(statement -> {
       String quote = statement.getConnection().getMetaData().getIdentifierQuoteString();
-      String table = String.join(".", Arrays.asList(quote + "mesh" + quote, quote + "geography" + quote, quote + "region" + quote));
+      String table = quote + String.join(quote + "." + quote, "mesh", "geography", "region") + quote;
       Checks.same(5, Checks.count(statement.executeQuery("SELECT r.* FROM " + table + " r")));
     });
   }
@@ -183,7 +181,8 @@ final class Statements {
 
   void aHugeCell() throws Exception {
     with(statement -> {
-      try (ResultSet rows = statement.executeQuery("SELECT string_agg(l_comment, ' ') AS v FROM sales.lineitem, geography.region")) {
+      String sql = "SELECT string_agg(l_comment, ' ') AS v FROM sales.lineitem, geography.region";
+      try (ResultSet rows = statement.executeQuery(sql)) {
         Checks.holds(rows.next(), "no row");
         Checks.holds(rows.getString(1).length() > 4 << 20, "a small one");
       }
@@ -232,8 +231,8 @@ final class Statements {
   }
 
   void wideDecimals() throws Exception {
-    value("CAST('12345678901234567890123456789012345678901.25' AS DECIMAL(50, 2))", Types.DECIMAL,
-        new BigDecimal("12345678901234567890123456789012345678901.25"));
+    String digits = "12345678901234567890123456789012345678901.25";
+    value("CAST('" + digits + "' AS DECIMAL(50, 2))", Types.DECIMAL, new BigDecimal(digits));
   }
 
   void texts() throws Exception {
