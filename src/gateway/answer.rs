@@ -15,7 +15,8 @@ use super::snapshots::{Pinned, SnapshotRef, Snapshots};
 use super::standing::{Held, held};
 use crate::product::{Name, VersionRequirement};
 use crate::query::{
-    Arguments, GovernedPlan, GovernedTable, Parameters, PlanDetail, QueryError, Rows, Scan, Shape, Statement,
+    Arguments, Description, GovernedPlan, GovernedTable, Parameters, PlanDetail, QueryError, Rows, Scan, Shape,
+    Statement,
 };
 use crate::source::{DatasetSource, Part};
 
@@ -28,6 +29,8 @@ pub struct Described {
     pub columns: Vec<Option<ToldColumn>>,
     /// The types of the parameters `$1`, `$2` and so on; none where the statement does not tell.
     pub parameters: Vec<Option<DataType>>,
+    /// For those that it does not tell, a type that suits their place; values of any type are taken.
+    pub suggestions: Vec<Option<DataType>>,
 }
 
 /// A planned answer. Nothing has been read yet.
@@ -242,6 +245,7 @@ impl Gateway {
         let told = Told::of(&tables);
         let description = self.engine.describe(published.mesh().name(), statement, tables).await?;
         let columns = told.columns(&description.sources);
-        Ok(Described { schema: description.schema, columns, parameters: description.parameters })
+        let Description { schema, parameters, suggestions, .. } = description;
+        Ok(Described { schema, columns, parameters, suggestions })
     }
 }

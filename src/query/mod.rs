@@ -28,6 +28,7 @@ mod reads;
 mod session;
 mod shape;
 mod statement;
+mod suggestions;
 mod table;
 mod wire;
 

@@ -134,7 +134,7 @@ fn what_a_declaration_cannot_be_is_said() {
         ("SELECT id FROM sales.t WHERE id = $n OR id = $m", "`$m` is no parameter that the query declares"),
         ("SELECT id FROM sales.t WHERE id = ? OR id = $n", "`?` is no parameter that the query declares"),
         ("SELECT id FROM sales.t WHERE id = $1 OR id = $n", "`$1` is no parameter that the query declares"),
-        ("DELETE FROM sales.t WHERE id = $n", "DELETE is not supported"),
+        ("DELETE FROM sales.t WHERE id = $n", "DELETE is not supported: the gateway is read-only"),
         ("SELECT id FROM sales.t WHERE id = $n; SELECT 1", "more than one statement is not supported"),
         ("SELECT * FROM sales.by_id($n)", "table function `sales.by_id` is not supported"),
         ("SELECT read_text('x') FROM sales.t WHERE id = $n", "function `read_text` is not supported"),

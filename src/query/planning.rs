@@ -20,6 +20,7 @@ use super::provenance::{ColumnSource, sources};
 use super::reads::Reads;
 use super::session::Sessions;
 use super::shape::Shape;
+use super::suggestions;
 use super::wire::{wire_schema, wire_type};
 use super::{GovernedTable, MaskKey, QueryError, Statement, TableShape};
 
@@ -30,6 +31,8 @@ pub struct Description {
     pub schema: SchemaRef,
     /// The types of its parameters `$1`, `$2` and so on; none where the statement does not tell.
     pub parameters: Vec<Option<DataType>>,
+    /// For those that it does not tell, a type that suits their place; values of any type are taken.
+    pub suggestions: Vec<Option<DataType>>,
     /// Of each column of the schema, the table's column that it plainly is.
     pub sources: Vec<Option<ColumnSource>>,
 }
@@ -56,8 +59,8 @@ fn fitted(
             Some(expected) if *expected != value.data_type() => value
                 .cast_to(expected)
                 .ok()
-                // An argument of a named query arrives as it was given, or not at all.
-                .filter(|cast| statement.argument_type(at + 1).is_none() || holds(cast, &value))
+                // It arrives as it was given, or not at all: a rounded one would answer another question.
+                .filter(|cast| holds(cast, &value))
                 .ok_or_else(misfit),
             _ => Ok(value),
         }
@@ -155,9 +158,12 @@ impl Planner {
     pub(super) async fn describe(self) -> Result<Description, QueryError> {
         let plan = self.logical().await?;
         let parameters = self.parameter_types(&plan)?;
+        let mut suggested = suggestions::of_plan(&plan).map_err(|error| planning(&error))?;
+        let suggest = |at: usize| suggested.remove(&format!("${}", at + 1)).map(|data_type| wire_type(&data_type));
+        let suggestions = (0..parameters.len()).map(suggest).collect();
         let analysed = self.analyse(plan)?;
         let schema = wire_schema(analysed.schema().as_arrow());
-        Ok(Description { schema: self.statement.rename(schema), parameters, sources: sources(&analysed) })
+        Ok(Description { schema: self.statement.rename(schema), parameters, suggestions, sources: sources(&analysed) })
     }
 
     /// The statement's plan, its parameters bound: once for each of `rows`, which is at least one.

@@ -24,13 +24,6 @@ def reported(command: list, timeout: float = 100, **options) -> dict[str, str]:
     return {line[2]: "" if line[1] == "ok" else line[3] or "failed" for line in lines}
 
 
-def cases(found: Iterable[tuple[str, ...]], not_yet: dict[str, str]) -> list:
-    """Parameters of a test, from what the sources name. What the gateway does not do yet must fail until it does."""
-    named = [(".".join(each), each) for each in found]
-    unknown = set(not_yet) - {name for name, _ in named}
-    assert not unknown, f"no such checks: {unknown}"
-    return [pytest.param(*each, id=name, marks=_failing(not_yet.get(name))) for name, each in named]
-
-
-def _failing(reason: str | None) -> list:
-    return [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+def cases(found: Iterable[tuple[str, ...]]) -> list:
+    """Parameters of a test, from what the sources name."""
+    return [pytest.param(*each, id=".".join(each)) for each in found]

@@ -14,17 +14,6 @@ from gateway import Gateway
 PYTHON = os.environ.get("AIRSIDE_DBAPI_PYTHON")
 SOURCE = Path(__file__).parent / "dbapi/checks.py"
 
-# What the gateway does not do yet.
-UNION = "a parameter in a dense union is refused"
-NOT_YET = {
-    "check_an_integer_parameter": UNION,
-    "check_a_text_parameter": UNION,
-    "check_a_float_parameter": UNION,
-    "check_a_truth_parameter": UNION,
-    "check_several_parameters": UNION,
-    "check_prepared_through_sqlalchemy": UNION,
-}
-
 pytestmark = pytest.mark.skipif(PYTHON is None, reason="needs an environment of its own: run `make clients`")
 
 
@@ -39,6 +28,6 @@ def names() -> list[tuple[str]]:
     return [(name,) for name in re.findall(r"^def (check_\w+)", SOURCE.read_text(), re.MULTILINE)]
 
 
-@pytest.mark.parametrize("check", cases(names(), NOT_YET))
+@pytest.mark.parametrize("check", cases(names()))
 def test_dbapi(check, outcomes):
     assert not outcomes[check], outcomes[check]

@@ -21,7 +21,6 @@ SOURCES = Path(__file__).parents[1] / "go"
 TEST = re.compile(r"^func (Test\w+)\(t \*testing\.T\)", re.MULTILINE)
 
 # What the gateway does not do yet.
-NOT_YET: dict[str, str] = {}
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="needs the tests' binary and Go: run `make clients`")
 
@@ -54,7 +53,7 @@ def outcomes(gateway: Gateway, secured: Gateway, authority: Authority, tmp_path_
     return found
 
 
-@pytest.mark.parametrize("name", cases(names(), NOT_YET))
+@pytest.mark.parametrize("name", cases(names()))
 def test_go(name, outcomes):
     outcome, printed = outcomes.get(name, ("did not end", ""))
     assert outcome == "PASS", printed

@@ -27,25 +27,6 @@ CHECK = re.compile(r"^  void (\w+)\(\) throws Exception", re.MULTILINE)
 # Starting a Java machine is most of the work; compiling hot code again is not worth it.
 JAVA = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "--add-opens=java.base/java.nio=ALL-UNNAMED"]
 
-# What the gateway does not do yet.
-UNTYPED = "a parameter whose type is not inferred is told as null, and the driver sets no value of that type"
-TYPES = "boolean byte short int long float double decimal string emptyString bytes date time timestamp"
-LABEL = "results tell remarks of their columns, and the driver takes them for the columns' names"
-NOT_YET = {
-    **{f"Prepared.{kind}Parameter": UNTYPED for kind in TYPES.split()},
-    "Prepared.objectParameters": UNTYPED,
-    "Prepared.parametersTakeTheTypesOfWhatTheyMeet": UNTYPED,
-    "Prepared.aParameterWithoutContextIsText": UNTYPED,
-    "Prepared.numberedPlaceholders": LABEL,
-    "Prepared.aStatementIsUsedAgain": LABEL,
-    "Prepared.severalStatementsAreOpen": LABEL,
-    "Prepared.theColumnsAreToldBeforeARun": LABEL,
-    "Prepared.executeThenTheRows": LABEL,
-    "Statements.twoResultsOfAConnectionAreReadInTurns": LABEL,
-    "Statements.anEmptyResultKeepsItsColumns": LABEL,
-    "Statements.resultSetMetaData": LABEL,
-}
-
 pytestmark = pytest.mark.skipif(DRIVER is None, reason="needs the JDBC driver and Java: run `make clients`")
 
 
@@ -76,7 +57,7 @@ def java(gateway, secured, everything, authority, tmp_path_factory) -> Callable[
     return run
 
 
-@pytest.mark.parametrize(("theme", "check"), cases(checks(), NOT_YET))
+@pytest.mark.parametrize(("theme", "check"), cases(checks()))
 def test_jdbc(theme, check, java):
     failure = java(theme)[check]
     assert not failure, failure

@@ -179,7 +179,6 @@ def test_grafana_reads_facts(grafana):
     assert ask(grafana, metadata("CommandGetSqlInfo")).num_rows > 80
 
 
-@pytest.mark.xfail(strict=True, reason="tables are of the type `TABLE` alone, and the plugin asks for base tables")
 def test_grafana_lists_tables(grafana):
     found = ask(grafana, metadata("CommandGetTables", text(4, "BASE TABLE")))
     assert "orders" in found["table_name"].to_pylist()

@@ -97,8 +97,6 @@ def test_the_contract_says_what_the_caller_may_know(mesh):
 def test_the_contracts_words_are_told(mesh):
     contract = mesh("analyst")["customers.customer"].contract
     words = {column.name: column.description for column in contract.columns}
-    if not any(words.values()):
-        pytest.skip("the gateway tells no words of contracts")
     assert words["c_phone"] and "masked" not in words["c_phone"]
     assert contract.description and not contract.deprecated
 

@@ -19,8 +19,8 @@ use crate::serve::proto::Part;
 use crate::serve::proto::ticket::Question as Sealed;
 
 const HEADER: &str = "airside-endpoints";
-/// How the user agents of clients begin that read every endpoint.
-const READ_ALL: [&str; 2] = ["ADBC Flight SQL Driver", "airside-"];
+/// What the user agents of clients hold that read every endpoint.
+const READ_ALL: [&str; 2] = ["ADBC Flight SQL Driver", "airside-python/"];
 /// Most endpoints of one answer: their tickets share a message.
 const MOST: u32 = 2_000;
 
@@ -87,7 +87,7 @@ pub fn wanted(metadata: &MetadataMap) -> Result<Parts, FlightError> {
         Some(_) => Err(FlightError::Malformed(format!("the header `{HEADER}` is `all` or `one`"))),
         None => {
             let agent = metadata.get("user-agent").and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-            let reads_all = READ_ALL.iter().any(|known| agent.starts_with(known));
+            let reads_all = READ_ALL.iter().any(|known| agent.contains(known));
             Ok(if reads_all { Parts::OfWholeDatasets } else { Parts::One })
         }
     }

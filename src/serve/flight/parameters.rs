@@ -11,6 +11,7 @@ use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError as ArrowFlightError;
 use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
 use futures::{FutureExt, Stream, TryStreamExt};
 
 use super::error::FlightError;
@@ -74,11 +75,21 @@ pub fn values(encoded: &[u8]) -> Result<Parameters, FlightError> {
     if bound.num_rows() == 0 || bound.num_rows() > MAX_ROWS {
         return Err(malformed());
     }
-    let row = |at: usize| -> Result<Vec<_>, _> {
-        bound.columns().iter().map(|column| ScalarValue::try_from_array(column.as_ref(), at)).collect()
+    let row = |at: usize| -> Result<Vec<_>, DataFusionError> {
+        bound.columns().iter().map(|column| Ok(plain(ScalarValue::try_from_array(column.as_ref(), at)?))).collect()
     };
-    let rows: Result<Vec<_>, _> = (0..bound.num_rows()).map(row).collect();
+    let rows: Result<Vec<_>, DataFusionError> = (0..bound.num_rows()).map(row).collect();
     Ok(Parameters::rows(rows.map_err(|_| malformed())?))
+}
+
+/// The value that a union holds, since clients that do not know a parameter's type bind it as one of several; any other
+/// value as it is.
+fn plain(value: ScalarValue) -> ScalarValue {
+    match value {
+        ScalarValue::Union(Some((_, value)), ..) => *value,
+        ScalarValue::Union(None, ..) => ScalarValue::Null,
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -62,19 +62,22 @@ def contract(address: str, info: flight.FlightInfo, listed: Callable[[str, str],
     datasets = Receipt.parse(info.app_metadata).datasets
     read = datasets[0] if datasets else None
     fields = list(info.schema)
+    table = _table(fields, listed)
+    told = {field.name: field for field in table or ()}
+    remarks = (table.metadata or {}).get(_REMARKS) if table else None
     return Contract(
         address=read.address if read else address,
         version=read.version if read else "",
-        description=_description(fields, listed),
+        description=remarks.decode(errors="replace") if remarks else None,
         deprecated=any(_told(field, _STATUS) == "deprecated" for field in fields),
-        columns=tuple(column(field, read.masked if read else {}) for field in fields),
+        columns=tuple(column(told.get(field.name, field), read.masked if read else {}) for field in fields),
         rows_restricted=bool(read and read.rows_restricted),
         fresh_as_of=read.fresh_as_of if read else None,
     )
 
 
 def column(field: pa.Field, masked: dict[str, str]) -> Column:
-    """A column of an answer; `masked` is the receipt's."""
+    """A column, as it is listed; `masked` is the receipt's."""
     return Column(field.name, field.type, field.nullable, _words(field), masked.get(field.name))
 
 
@@ -92,8 +95,8 @@ def _words(field: pa.Field) -> str | None:
     return words or None
 
 
-def _description(fields: list[pa.Field], listed: Callable[[str, str], pa.Table]) -> str | None:
-    """The remark that the dataset's listing among the tables carries."""
+def _table(fields: list[pa.Field], listed: Callable[[str, str], pa.Table]) -> pa.Schema | None:
+    """The schema that the dataset's listing among the tables carries: remarks stand nowhere else."""
     names = {(_told(field, _SCHEMA), _told(field, _TABLE)) for field in fields}
     for schema, table in names:
         if schema is None or table is None:
@@ -101,8 +104,7 @@ def _description(fields: list[pa.Field], listed: Callable[[str, str], pa.Table])
         for row in listed(schema, table).to_pylist():
             # The listing takes the names for patterns.
             if (row["db_schema_name"], row["table_name"]) == (schema, table):
-                remarks = (pa.ipc.read_schema(pa.py_buffer(row["table_schema"])).metadata or {}).get(_REMARKS)
-                return remarks.decode(errors="replace") if remarks else None
+                return pa.ipc.read_schema(pa.py_buffer(row["table_schema"]))
     return None
 
 

@@ -16,7 +16,7 @@ def row(values: Sequence[Any], declared: pa.Schema) -> pa.RecordBatch:
     """
     arrays = []
     for index, value in enumerate(values):
-        wanted = declared.field(index).type if index < len(declared) else pa.null()
+        wanted = _wanted(declared.field(index)) if index < len(declared) else pa.null()
         try:
             arrays.append(_array(value, wanted))
         except (pa.ArrowException, TypeError, ValueError, ArithmeticError) as error:
@@ -25,6 +25,11 @@ def row(values: Sequence[Any], declared: pa.Schema) -> pa.RecordBatch:
             )
             raise TypeError(f"parameter {index + 1} cannot be sent: {error}{hint}") from None
     return pa.record_batch(arrays, names=[f"${index + 1}" for index in range(len(arrays))])
+
+
+def _wanted(declared: pa.Field) -> pa.DataType:
+    """The type to send; null where the gateway takes any and only suggests one."""
+    return pa.null() if (declared.metadata or {}).get(b"airside.parameter") == b"any" else declared.type
 
 
 def _array(value: Any, wanted: pa.DataType) -> pa.Array:

@@ -15,6 +15,9 @@ use crate::serve::proto::flight::sql::ActionCreatePreparedStatementResult;
 
 const RESULT: &str = "type.googleapis.com/arrow.flight.protocol.sql.ActionCreatePreparedStatementResult";
 
+/// Tells of a parameter's field that its type is a suggestion: the statement takes values of any.
+const PARAMETER: &str = "airside.parameter";
+
 impl Flight {
     pub(super) async fn create_prepared(
         &self,
@@ -32,10 +35,16 @@ impl Flight {
         let parameters: Vec<Field> = description
             .parameters
             .iter()
+            .zip(description.suggestions)
             .enumerate()
-            .map(|(i, data_type)| {
-                let data_type = data_type.clone().unwrap_or(DataType::Null);
-                Field::new(format!("${}", i + 1), data_type, true)
+            .map(|(i, (told, suggested))| {
+                let name = format!("${}", i + 1);
+                match told {
+                    Some(data_type) => Field::new(name, data_type.clone(), true),
+                    // A driver could bind nothing to a parameter without a type.
+                    None => Field::new(name, suggested.unwrap_or(DataType::Utf8), true)
+                        .with_metadata([(PARAMETER.to_owned(), "any".to_owned())].into()),
+                }
             })
             .collect();
         let result = ActionCreatePreparedStatementResult {

@@ -18,12 +18,22 @@ const BUDGET: usize = 1024 * 1024;
 
 const REMARKS: &str = "ARROW:FLIGHT:SQL:REMARKS";
 
-/// The schema with what is told of its columns. One that is too wide loses its remarks, then all of it.
+/// A result's schema with what is told of its columns, but for remarks: the JDBC driver takes those for the columns' names.
+/// One that is too wide is told nothing of.
 pub fn annotated(catalog: &str, schema: &SchemaRef, columns: &[Option<ToldColumn>]) -> SchemaRef {
-    let told = columns.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+    told(catalog, schema, columns, false)
+}
+
+/// A table's schema in a listing, with what is told of its columns. One that is too wide loses its remarks, then all of it.
+pub fn listed(catalog: &str, schema: &SchemaRef, columns: &[Option<ToldColumn>]) -> SchemaRef {
+    told(catalog, schema, columns, true)
+}
+
+fn told(catalog: &str, schema: &SchemaRef, columns: &[Option<ToldColumn>], remarks: bool) -> SchemaRef {
+    let columns = columns.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let mut all: Vec<HashMap<String, String>> =
-        schema.fields().iter().zip(told).map(|(field, column)| metadata(catalog, field, column)).collect();
-    if size(&all) > BUDGET {
+        schema.fields().iter().zip(columns).map(|(field, column)| metadata(catalog, field, column)).collect();
+    if !remarks || size(&all) > BUDGET {
         all.iter_mut().for_each(|each| {
             each.remove(REMARKS);
         });
@@ -109,7 +119,7 @@ mod tests {
     use super::*;
     use crate::product::Mask;
 
-    fn told() -> ToldColumn {
+    fn of_orders() -> ToldColumn {
         ToldColumn {
             schema: "sales".to_owned(),
             table: "orders".to_owned(),
@@ -126,7 +136,7 @@ mod tests {
             Field::new("a", DataType::Decimal128(12, 2), true),
             Field::new("b", DataType::Utf8, false),
         ]));
-        let all = annotated("mesh", &schema, &[None, Some(told())]);
+        let all = listed("mesh", &schema, &[None, Some(of_orders())]);
         let sorted = |at: usize| {
             let mut entries: Vec<_> =
                 all.field(at).metadata().iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -157,14 +167,17 @@ mod tests {
         airside.status=deprecated
         ");
         assert!(!all.field(1).is_nullable() && all.field(0).is_nullable());
+        let result = annotated("mesh", &schema, &[None, Some(of_orders())]);
+        assert!(!result.field(1).metadata().contains_key(REMARKS));
+        assert_eq!(result.field(1).metadata().len() + 1, all.field(1).metadata().len());
     }
 
     #[test]
     fn a_wide_schema_stays_within_a_message() {
         let wide = |columns: usize| Arc::new(Schema::new(vec![Field::new("a", DataType::Int8, true); columns]));
-        let long = ToldColumn { description: Some("ü".repeat(5_000)), ..told() };
+        let long = ToldColumn { description: Some("ü".repeat(5_000)), ..of_orders() };
         let remarks = |columns: usize| {
-            let all = annotated("mesh", &wide(columns), &vec![Some(long.clone()); columns]);
+            let all = listed("mesh", &wide(columns), &vec![Some(long.clone()); columns]);
             (all.field(0).metadata().contains_key(REMARKS), all.field(0).metadata().len())
         };
         assert_eq!(remarks(10), (true, 15));

@@ -9,7 +9,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::metadata::{GetCatalogsBuilder, SqlInfoDataBuilder};
 use arrow_flight::sql::{Command, CommandGetSqlInfo};
 
-use super::column::{annotated, remarked};
+use super::column::{listed, remarked};
 use super::info::sql_info;
 use super::keys;
 use super::types::xdbc_info;
@@ -19,6 +19,8 @@ use crate::serve::flight::error::FlightError;
 
 /// The only type of table there is.
 const TABLE: &str = "TABLE";
+/// Its name in the information schema of SQL.
+const BASE_TABLE: &str = "BASE TABLE";
 
 /// The schema of what a metadata command gives; it depends on the command alone.
 ///
@@ -64,13 +66,19 @@ impl Flight {
                 domains.iter().for_each(|domain| schemas.append(&catalog, domain));
                 schemas.build()
             }
-            Command::CommandGetTables(command) => {
+            Command::CommandGetTables(mut command) => {
                 let with_schema = command.include_schema;
+                // What others call a table; some clients ask for nothing else.
+                command
+                    .table_types
+                    .iter_mut()
+                    .filter(|kind| *kind == BASE_TABLE)
+                    .for_each(|kind| *kind = TABLE.to_owned());
                 let mut tables = command.into_builder();
                 for listing in self.gateway.catalog(caller) {
                     for table in &listing.tables {
                         let schema = if with_schema {
-                            let own = annotated(&catalog, &listing.schema(), &listing.columns(table));
+                            let own = listed(&catalog, &listing.schema(), &listing.columns(table));
                             remarked(&own, listing.dataset.description.as_deref())
                         } else {
                             Schema::empty()
