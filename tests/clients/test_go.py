@@ -20,8 +20,6 @@ BINARY = os.environ.get("AIRSIDE_GO_TESTS")
 SOURCES = Path(__file__).parents[1] / "go"
 TEST = re.compile(r"^func (Test\w+)\(t \*testing\.T\)", re.MULTILINE)
 
-# What the gateway does not do yet.
-
 pytestmark = pytest.mark.skipif(BINARY is None, reason="needs the tests' binary and Go: run `make clients`")
 
 

@@ -130,7 +130,6 @@ final class Statements {
         Checks.same(List.of(Types.BIGINT, Types.DECIMAL, Types.DATE, Types.VARCHAR), types);
         Checks.same(15, columns.getPrecision(2));
         Checks.same(2, columns.getScale(2));
-        Checks.holds(columns.isSigned(1), "unsigned");
       }
     });
   }

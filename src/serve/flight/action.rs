@@ -54,6 +54,7 @@ impl Flight {
     ) -> Result<Response<Replies<arrow_flight::Result>>, FlightError> {
         let caller = self.caller(&request).await?;
         let schema = self.default_schema(&request, &caller)?;
+        let parameters = prepared::Parameters::of(request.metadata());
         let action = request.into_inner();
         let mut cookie = None;
         let mut session = |reply: Reply| {
@@ -75,7 +76,7 @@ impl Flight {
                 self.end_transaction(&caller, &unpack(&action.body)?)?;
                 Vec::new()
             }
-            CREATE => vec![self.create_prepared(&caller, schema.as_ref(), unpack(&action.body)?).await?],
+            CREATE => vec![self.create_prepared(&caller, schema.as_ref(), unpack(&action.body)?, parameters).await?],
             CLOSE => {
                 self.close_prepared(caller, &unpack(&action.body)?);
                 Vec::new()

@@ -1,8 +1,9 @@
 //! Preparing and closing statements.
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow_flight::sql::{ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, Any};
 use prost::Message;
+use tonic::metadata::MetadataMap;
 use uuid::Uuid;
 
 use crate::gateway::{Caller, Question};
@@ -15,6 +16,32 @@ use crate::serve::proto::flight::sql::ActionCreatePreparedStatementResult;
 
 const RESULT: &str = "type.googleapis.com/arrow.flight.protocol.sql.ActionCreatePreparedStatementResult";
 
+/// How the types of parameters are told to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parameters {
+    AsTheyAre,
+    /// Times in milliseconds. The JDBC driver binds those whatever unit it was told, which would be another moment.
+    InMilliseconds,
+}
+
+impl Parameters {
+    /// As the client that sends `metadata` takes them.
+    pub(super) fn of(metadata: &MetadataMap) -> Self {
+        let agent = metadata.get("user-agent").map(|agent| agent.as_bytes()).unwrap_or_default();
+        if agent.starts_with(b"grpc-java") { Self::InMilliseconds } else { Self::AsTheyAre }
+    }
+
+    fn told(self, data_type: DataType) -> DataType {
+        match (self, data_type) {
+            (Self::InMilliseconds, DataType::Timestamp(_, zone)) => DataType::Timestamp(TimeUnit::Millisecond, zone),
+            (Self::InMilliseconds, DataType::Time32(_) | DataType::Time64(_)) => {
+                DataType::Time32(TimeUnit::Millisecond)
+            }
+            (_, other) => other,
+        }
+    }
+}
+
 /// Tells of a parameter's field that its type is a suggestion: the statement takes values of any.
 const PARAMETER: &str = "airside.parameter";
 
@@ -24,6 +51,7 @@ impl Flight {
         caller: &Caller,
         schema: Option<&Name>,
         mut request: ActionCreatePreparedStatementRequest,
+        told_as: Parameters,
     ) -> Result<arrow_flight::Result, FlightError> {
         self.check_transaction(caller, request.transaction_id.as_ref())?;
         if let Some(sql) = schema.and_then(|schema| self.gateway.within_schema(&request.query, schema)) {
@@ -40,9 +68,9 @@ impl Flight {
             .map(|(i, (told, suggested))| {
                 let name = format!("${}", i + 1);
                 match told {
-                    Some(data_type) => Field::new(name, data_type.clone(), true),
+                    Some(data_type) => Field::new(name, told_as.told(data_type.clone()), true),
                     // A driver could bind nothing to a parameter without a type.
-                    None => Field::new(name, suggested.unwrap_or(DataType::Utf8), true)
+                    None => Field::new(name, told_as.told(suggested.unwrap_or(DataType::Utf8)), true)
                         .with_metadata([(PARAMETER.to_owned(), "any".to_owned())].into()),
                 }
             })
