@@ -145,8 +145,9 @@ fn make(dir: &Path, scale: f64, bar: &ProgressBar) -> Result<(), DemoError> {
     }
     write_secret(&dir.join(USERS), people::users_file()?.as_bytes())?;
     write_secret(&dir.join(TOKENS), people::tokens_file().as_bytes())?;
-    for key in KEYS {
-        write_secret(&dir.join(key), people::fresh_key().as_bytes())?;
+    // A mesh that is made anew keeps its keys: what its audit has on record goes on under them.
+    for key in KEYS.map(|key| dir.join(key)).iter().filter(|key| !key.is_file()) {
+        write_secret(key, people::fresh_key().as_bytes())?;
     }
     let files = make_data(dir, scale, bar)?;
     Marker::complete(scale, files).write(dir)?;

@@ -70,12 +70,15 @@ fn what_is_not_the_mesh_asked_for_is_made_anew() {
     ];
     let dir = tempfile::tempdir().unwrap();
     make(dir.path(), TINY).unwrap();
+    let audit_key = || fs::read(dir.path().join("secrets/audit.key")).unwrap();
+    let first = audit_key();
     for (what, damage) in damages {
         damage(dir.path());
         assert!(!make(dir.path(), TINY).unwrap().reused, "{what}");
         assert!(make(dir.path(), TINY).unwrap().reused, "{what}");
     }
     assert!(!make(dir.path(), 0.002).unwrap().reused, "another scale");
+    assert_eq!(audit_key(), first, "what is on record goes on under the same key");
     assert_eq!(rows_of(dir.path(), Table::Customer), 300);
 }
 
