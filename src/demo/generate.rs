@@ -23,7 +23,6 @@ const CONFIG: &str = "airside.toml";
 const USERS: &str = "users.toml";
 const TOKENS: &str = "tokens.toml";
 const MESH: &str = "mesh";
-const SECRETS: &str = "secrets";
 
 /// Keys that the configuration refers to.
 const KEYS: [&str; 3] = ["secrets/tickets.key", "secrets/masks.key", "secrets/audit.key"];
@@ -133,12 +132,12 @@ fn make(dir: &Path, scale: f64, bar: &ProgressBar) -> Result<(), DemoError> {
     let started = std::time::Instant::now();
     tracing::info!(dir = %dir.display(), scale, "making the demo mesh");
     Marker::begun(scale).write(dir)?;
-    for folder in [MESH, SECRETS] {
-        let path = dir.join(folder);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(DemoError::Io { path, source: error }),
-            _ => {}
+    let mesh = dir.join(MESH);
+    match fs::remove_dir_all(&mesh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(DemoError::Io { path: mesh, source: error });
         }
+        _ => {}
     }
     for asset in ASSETS {
         write_file(&dir.join(asset.path), asset.text.as_bytes())?;
