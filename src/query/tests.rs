@@ -137,8 +137,9 @@ async fn mistakes_are_told_by_kind_and_without_values() {
             Err(error) => error,
         };
         assert_eq!(error.kind(), expected, "{sql}: {error}");
+        let told = error.to_string().replace(&error.id().to_string(), "");
         for word in ["even", "odd", "abc", "parity", "datafusion", "Did you", "day"] {
-            assert!(!error.to_string().contains(word), "{sql}: {error}");
+            assert!(!told.contains(word), "{sql}: {error}");
         }
     }
 }

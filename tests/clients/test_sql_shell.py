@@ -43,6 +43,13 @@ def test_a_script_is_answered_statement_by_statement(sql):
     assert "n_name,s\nALGERIA,;\nARGENTINA,;\n" in done.stdout
 
 
+def test_a_script_may_begin_with_a_command(sql):
+    done = sql("-c", "\\format csv", "-c", COUNT)
+    assert done.returncode == 0 and done.stdout == "n\n25\n", done.stderr
+    assert sql(input=f"\\format json;\n{COUNT};").stdout == '{"n":25}\n'
+    assert sql(input="\\d geography.region").stdout.startswith("geography.region\n")
+
+
 def test_results_come_in_every_format(sql, tmp_path):
     query = "SELECT n_nationkey, n_name FROM geography.nation ORDER BY n_nationkey"
     read = list(csv.DictReader(io.StringIO(sql("--format", "csv", "-c", query).stdout)))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::show::Format;
+use crate::cli::explain::purpose;
 use crate::principal::Purpose;
 
 /// A command to the shell itself.
@@ -50,7 +51,7 @@ impl Command {
             "?" | "h" | "help" => Ok(Self::Help),
             "q" | "quit" => Ok(Self::Quit),
             "d" => Ok(Self::Describe(Some(argument.to_owned()).filter(|name| !name.is_empty()))),
-            "purpose" => Purpose::parse(argument).map(Self::Purpose).map_err(|error| error.to_string()),
+            "purpose" => purpose(argument).map(Self::Purpose),
             "user" => needed("a user's name").map(Self::User),
             "format" => Format::from_str(argument, true).map(Self::Format).map_err(|_| {
                 let known = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);

@@ -16,6 +16,7 @@ use clap::Args;
 use self::connection::{Connection, Credentials, Target};
 use self::shell::Shell;
 use self::show::Format;
+use super::explain::purpose;
 use crate::principal::Purpose;
 use crate::seal::{Secret, SecretRef};
 
@@ -54,10 +55,6 @@ pub struct Sql {
     /// Run these statements and end, instead of asking for some.
     #[arg(long, short, value_name = "SQL")]
     command: Vec<String>,
-}
-
-fn purpose(text: &str) -> Result<Purpose, String> {
-    Purpose::parse(text).map_err(|error| error.to_string())
 }
 
 impl Sql {

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, IsTerminal};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::DateTime;
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
 use rustyline::{Config, Editor};
@@ -18,6 +18,7 @@ use super::connection::{Answer, Connection, Credentials};
 use super::editor::Words;
 use super::show::{Format, ShowError, Shown, show};
 use super::split::split;
+use crate::cli::explain::shown_moment;
 use crate::serve::proto::Receipt;
 
 /// Statements remembered.
@@ -54,9 +55,6 @@ impl Shell {
 
     /// Runs a text of statements and commands, and ends at the first that fails.
     pub(super) fn script(&mut self, text: &str) -> Result<(), Box<dyn Error>> {
-        if let Some(command) = Command::parse(text) {
-            return self.obey(command?).map(|_| ());
-        }
         let (statements, last) = split(text);
         for statement in statements.into_iter().chain((!last.is_empty()).then_some(last)) {
             match Command::parse(statement) {
@@ -98,13 +96,14 @@ impl Shell {
             {
                 eprintln!("the history is not kept: {error}");
             }
-            let is_user = matches!(Command::parse(&typed), Some(Ok(Command::User(_) | Command::Purpose(_))));
-            let outcome = match Command::parse(&typed) {
+            let command = Command::parse(&typed);
+            let shows_others = matches!(command, Some(Ok(Command::User(_) | Command::Purpose(_))));
+            let outcome = match command {
                 Some(command) => command.map_err(Into::into).and_then(|command| self.obey(command)),
                 None => self.script(&typed).map(|()| Next::Go),
             };
             match outcome {
-                Ok(Next::Go) if is_user => self.learn(&mut editor),
+                Ok(Next::Go) if shows_others => self.learn(&mut editor),
                 Ok(Next::Go) => {}
                 Ok(Next::End) => return Ok(()),
                 Err(error) => eprintln!("{error}"),
@@ -229,8 +228,7 @@ fn told(receipt: &Receipt) -> String {
     for dataset in &receipt.datasets {
         text += &format!("{}@{}, snapshot {}", dataset.address, dataset.version, dataset.snapshot);
         let fresh = dataset.fresh_as_of.and_then(|at| DateTime::from_timestamp(at.seconds, 0));
-        text +=
-            &fresh.map(|at| format!(", as of {}", at.to_rfc3339_opts(SecondsFormat::Secs, true))).unwrap_or_default();
+        text += &fresh.map(|at| format!(", as of {}", shown_moment(at))).unwrap_or_default();
         text += if dataset.rows_restricted { ", rows restricted\n" } else { "\n" };
         for masked in &dataset.masked {
             text += &format!("  {} is masked: {}\n", masked.column, masked.mask);

@@ -1,8 +1,9 @@
 //! Results as people and programs read them.
 
 use std::io::{self, Write};
+use std::pin::Pin;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchWriter};
 use arrow::csv;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -59,56 +60,48 @@ pub(super) async fn show(
     mut out: impl Write + Send,
 ) -> Result<Shown, ShowError> {
     let mut rows = std::pin::pin!(rows);
-    let mut count = 0;
+    let (mut count, mut more) = (0, false);
     match format {
         Format::Table => {
             let limit = if limit == 0 { usize::MAX } else { limit };
-            let (mut batches, mut more) = (vec![RecordBatch::new_empty(schema)], false);
-            while let Some(batch) = rows.next().await {
+            let mut batches = vec![RecordBatch::new_empty(schema)];
+            while !more && let Some(batch) = rows.next().await {
                 let batch = batch?;
                 let taken = batch.num_rows().min(limit - count);
                 more = taken < batch.num_rows();
                 count += taken;
                 batches.push(batch.slice(0, taken));
-                if more {
-                    break;
-                }
             }
             let options = FormatOptions::default().with_display_error(true).with_null("NULL");
             let table = pretty_format_batches_with_options(&batches, &options)?.to_string();
             writeln!(out, "{}", table.replace(is_unprintable, "\u{fffd}"))?;
-            return Ok(Shown { rows: count, more });
         }
         Format::Csv => {
             let mut writer = csv::WriterBuilder::new().with_header(true).build(&mut out);
+            // The names, be there rows or not.
             writer.write(&RecordBatch::new_empty(schema))?;
-            while let Some(batch) = rows.next().await {
-                let batch = batch?;
-                count += batch.num_rows();
-                writer.write(&batch)?;
-            }
+            count = written(writer, rows).await?;
         }
-        Format::Json => {
-            let mut writer = LineDelimitedWriter::new(&mut out);
-            while let Some(batch) = rows.next().await {
-                let batch = batch?;
-                count += batch.num_rows();
-                writer.write(&batch)?;
-            }
-            writer.finish()?;
-        }
-        Format::Parquet => {
-            let mut writer = ArrowWriter::try_new(&mut out, schema, None)?;
-            while let Some(batch) = rows.next().await {
-                let batch = batch?;
-                count += batch.num_rows();
-                writer.write(&batch)?;
-            }
-            writer.close()?;
-        }
+        Format::Json => count = written(LineDelimitedWriter::new(&mut out), rows).await?,
+        Format::Parquet => count = written(ArrowWriter::try_new(&mut out, schema, None)?, rows).await?,
     }
     out.flush()?;
-    Ok(Shown { rows: count, more: false })
+    Ok(Shown { rows: count, more })
+}
+
+/// Writes every row; answers how many there were.
+async fn written(
+    mut writer: impl RecordBatchWriter,
+    mut rows: Pin<&mut impl Stream<Item = Result<RecordBatch, Status>>>,
+) -> Result<usize, ShowError> {
+    let mut count = 0;
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        count += batch.num_rows();
+        writer.write(&batch)?;
+    }
+    writer.close()?;
+    Ok(count)
 }
 
 /// Characters by which a value could move the cursor or colour the screen.
