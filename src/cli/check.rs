@@ -12,7 +12,7 @@ use crate::audit::Audit;
 use crate::authn::Authenticator;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::gateway::{self, Gateway};
+use crate::gateway::{self, Gateway, Trouble};
 use crate::mesh::{self, KnownGroups, Mesh};
 use crate::policy::Policies;
 use crate::policy::proof;
@@ -114,13 +114,9 @@ async fn check_mesh(file: &Path) -> Result<Findings, Box<dyn Error>> {
     let policies = Some(Arc::clone(mesh.policies()));
     let engine = Engine::new(&config.query, MaskKey::random())?;
     let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::ZERO, Audit::off()).await;
-    faults.extend(gateway.troubles().iter().map(|trouble| {
-        let fault = Fault::new(&trouble.file, trouble.to_string());
-        match trouble.line {
-            Some(line) => fault.at(line),
-            None => fault,
-        }
-    }));
+    let troubles = gateway.troubles();
+    let fault = |trouble: &Trouble| Fault { line: trouble.line, ..Fault::new(&trouble.file, trouble.to_string()) };
+    faults.extend(troubles.iter().map(fault));
     Ok(Findings { faults, advice, policies })
 }
 

@@ -17,11 +17,11 @@ use cedar_policy::{
     Context, Decision as CedarDecision, Entities, Entity, EntityId, EntityUid, PartialEntities, PartialEntity,
     PartialEntityUid, PartialRequest, PolicyId, PolicySet, Request, RestrictedExpression, TpeResponse, pst::SmolStr,
 };
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 
-use super::cedar::{Cedar, attributes};
+use super::cedar::{Cedar, attributes, context};
 use super::columns::ColumnAccess;
-use super::dataset::{DatasetEntities, text};
+use super::dataset::DatasetEntities;
 use super::error::PolicyError;
 use super::explain::{ActionReasons, ColumnReasons, Reasons, RowReasons};
 use super::load::{DatasetSlices, DomainSet, Rule};
@@ -87,10 +87,7 @@ impl<'a> Asking<'a> {
         purpose: &Purpose,
         now: DateTime<Utc>,
     ) -> Result<Self, PolicyError> {
-        let context = Context::from_pairs([
-            ("purpose".to_owned(), text(purpose.as_str())),
-            ("now".to_owned(), RestrictedExpression::new_datetime(now.to_rfc3339_opts(SecondsFormat::Millis, true))),
-        ])?;
+        let context = context(purpose, now)?;
         let types = &cedar.types;
         let identity = match &principal.identity {
             Identity::User(name) => EntityUid::from_type_name_and_id(types.user.clone(), EntityId::new(name)),

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use cedar_policy::{Authorizer, EntityTypeName, EntityUid, RestrictedExpression};
+use cedar_policy::{Authorizer, Context, EntityTypeName, EntityUid, RestrictedExpression};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::dataset::{text, texts};
 use super::error::PolicyError;
 use super::vocabulary::{ACTION, Action, DOMAIN, GROUP, USER, uid};
-use crate::principal::{Attribute, AttributeType, Principal};
+use crate::principal::{Attribute, AttributeType, Principal, Purpose};
 
 /// What every question needs, made once.
 pub(super) struct Cedar {
@@ -45,15 +46,34 @@ pub(super) fn attributes(
     let mut attributes = HashMap::new();
     for (name, value) in &principal.attributes {
         let Some(declared) = declared.get(name) else { continue };
-        let value = match (value, declared) {
-            (Attribute::Text(value), AttributeType::Text) => text(value),
-            (Attribute::Number(value), AttributeType::Number) => RestrictedExpression::new_long(*value),
-            (Attribute::Flag(value), AttributeType::Flag) => RestrictedExpression::new_bool(*value),
-            (Attribute::Texts(values), AttributeType::Texts) => texts(values),
+        let fits = matches!(
+            (value, declared),
+            (Attribute::Text(_), AttributeType::Text)
+                | (Attribute::Number(_), AttributeType::Number)
+                | (Attribute::Flag(_), AttributeType::Flag)
+                | (Attribute::Texts(_), AttributeType::Texts)
+        );
+        if !fits {
             // Leaving it out could keep a forbid from firing.
-            _ => return Err(PolicyError::AttributeType(name.clone())),
-        };
-        attributes.insert(name.clone(), value);
+            return Err(PolicyError::AttributeType(name.clone()));
+        }
+        attributes.insert(name.clone(), expression(value));
     }
     Ok(attributes)
+}
+
+/// An attribute's value as Cedar has it.
+pub(super) fn expression(value: &Attribute) -> RestrictedExpression {
+    match value {
+        Attribute::Text(value) => text(value),
+        Attribute::Number(value) => RestrictedExpression::new_long(*value),
+        Attribute::Flag(value) => RestrictedExpression::new_bool(*value),
+        Attribute::Texts(values) => texts(values),
+    }
+}
+
+/// What a request says of itself: why it asks, and when.
+pub(super) fn context(purpose: &Purpose, now: DateTime<Utc>) -> Result<Context, PolicyError> {
+    let now = RestrictedExpression::new_datetime(now.to_rfc3339_opts(SecondsFormat::Millis, true));
+    Ok(Context::from_pairs([("purpose".to_owned(), text(purpose.as_str())), ("now".to_owned(), now)])?)
 }

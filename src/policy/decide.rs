@@ -156,41 +156,32 @@ impl Policies {
         dataset: &Arc<Dataset>,
         now: DateTime<Utc>,
     ) -> Option<Answer> {
-        let asked = stacker::maybe_grow(STACK, STACK, || self.ask(principal, purpose, product, dataset, now));
-        asked
+        let ask = || -> Result<Answer, PolicyError> {
+            let About { set, slices, entities } = self.about(product, dataset)?;
+            let valid_until = valid_until(set, slices, principal, now);
+            let decide = |purpose: &Purpose| {
+                let asking = Asking::new(&self.cedar, set, slices, entities, principal, purpose, now)?;
+                Ok::<_, PolicyError>(asking.decide(valid_until))
+            };
+            let mut decision = decide(purpose)?;
+            // Who may not know of the product is not told that it asks for a purpose.
+            if !product.accepts(purpose.as_str()) && !matches!(decision, Decision::Hidden) {
+                let mut helpful = Vec::new();
+                for accepted in product.purposes.iter().filter_map(|purpose| Purpose::parse(purpose).ok()) {
+                    if matches!(decide(&accepted)?, Decision::Permit(_)) {
+                        helpful.push(accepted);
+                    }
+                }
+                decision = if helpful.is_empty() { Decision::Discoverable } else { Decision::PurposeNeeded(helpful) };
+            }
+            Ok(Answer { decision, asked_at: now, valid_until })
+        };
+        stacker::maybe_grow(STACK, STACK, ask)
             .inspect_err(|error| {
                 tracing::error!(product = %product.id, dataset = %dataset.name, principal = %principal.identity, %error,
                     "a decision failed and denies");
             })
             .ok()
-    }
-
-    fn ask(
-        &self,
-        principal: &Principal,
-        purpose: &Purpose,
-        product: &Arc<Product>,
-        dataset: &Arc<Dataset>,
-        now: DateTime<Utc>,
-    ) -> Result<Answer, PolicyError> {
-        let About { set, slices, entities } = self.about(product, dataset)?;
-        let valid_until = valid_until(set, slices, principal, now);
-        let decide = |purpose: &Purpose| {
-            let asking = Asking::new(&self.cedar, set, slices, entities, principal, purpose, now)?;
-            Ok::<_, PolicyError>(asking.decide(valid_until))
-        };
-        let mut decision = decide(purpose)?;
-        // Who may not know of the product is not told that it asks for a purpose.
-        if !product.accepts(purpose.as_str()) && !matches!(decision, Decision::Hidden) {
-            let mut helpful = Vec::new();
-            for accepted in product.purposes.iter().filter_map(|purpose| Purpose::parse(purpose).ok()) {
-                if matches!(decide(&accepted)?, Decision::Permit(_)) {
-                    helpful.push(accepted);
-                }
-            }
-            decision = if helpful.is_empty() { Decision::Discoverable } else { Decision::PurposeNeeded(helpful) };
-        }
-        Ok(Answer { decision, asked_at: now, valid_until })
     }
 
     /// What is loaded for one version of a dataset.

@@ -427,5 +427,5 @@ fn version(input: &PolicyInput<'_>, shapes: &BTreeMap<Name, DomainShape>) -> Str
             }
         }
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest.finalize())
 }

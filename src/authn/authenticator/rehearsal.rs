@@ -36,7 +36,7 @@ impl Authenticator {
     /// # Errors
     /// A text for operators, when a password cannot be hashed or a session not sealed.
     pub fn rehearsal(cast: BTreeMap<String, Role>, keys: SealKeys) -> Result<(Self, BTreeMap<String, String>), String> {
-        let random: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let random = hex::encode(rand::random::<[u8; 32]>());
         let hash = hash_password(&random).map_err(|error| error.to_string())?;
         let password = Arc::new(password::parse(&hash).map_err(|error| error.to_string())?);
         let users = cast.into_iter().map(|(name, Role { groups, claims })| {

@@ -49,7 +49,6 @@ pub async fn check(client: &Client, outcome: &TestOutcome, seen: Option<&Seen>) 
     mismatches
 }
 
-/// Names, types and nullability: catalogs add metadata of their own.
 /// Names, types and nullability; what is told of a column beside them names the table as it was asked for.
 pub(super) fn fields(schema: &Schema) -> Vec<(&str, &DataType, bool)> {
     schema.fields().iter().map(|field| (field.name().as_str(), field.data_type(), field.is_nullable())).collect()

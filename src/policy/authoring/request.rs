@@ -130,5 +130,5 @@ fn well_formed(text: &str, longest: usize) -> bool {
 
 /// Enough of a digest to tell texts apart.
 pub(super) fn short_digest(text: &str) -> String {
-    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(text)[..8])
 }

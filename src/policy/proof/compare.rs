@@ -19,7 +19,7 @@ use super::changes;
 use super::errors;
 use super::example::Example;
 use super::known::{Asker, Beyond};
-use super::logic::{Condition, all, and, any, constant};
+use super::logic::{Condition, and, any, constant};
 use super::question::{Ground, Named, Question, kinds};
 use super::side::{Access, DomainSide, Side};
 use super::solver::{Answer, Solver};
@@ -381,7 +381,7 @@ impl Comparison<'_> {
                 continue;
             }
             for limit in limits.into_iter().map(Some).chain([None]) {
-                let column = Finding { shown: Some(limit.map_or("raw", mask_name)), ..column.clone() };
+                let column = Finding { shown: Some(limit.map_or("raw", Mask::as_str)), ..column.clone() };
                 ask(masks, &with(&of_columns), &column, asked(before.shown(limit), after.shown(limit)));
             }
         }
@@ -401,8 +401,7 @@ impl Comparison<'_> {
     ) {
         let Asked { wider, narrower } = asked;
         for ((left, right), widens) in [(wider, true), (narrower, false)] {
-            // Said in the same words, it is the same.
-            if left == right || super::logic::decided(&left) == Some(false) || implied(&left, &right) {
+            if super::logic::decided(&left) == Some(false) || implied(&left, &right) {
                 continue;
             }
             if let Some(reason) = self.erring.any_of(self.solver, asker, sides, actions) {
@@ -410,7 +409,7 @@ impl Comparison<'_> {
                 continue;
             }
             let facts = ground.facts(&[&left, &right], self.groups, asker);
-            let left = all(vec![facts, left]);
+            let left = and(facts, left);
             match self.solver.ask(&Question { ground, asker, left, right }) {
                 Answer::Holds => {}
                 Answer::Fails(example) => {
@@ -426,11 +425,15 @@ impl Comparison<'_> {
 /// Columns that are told apart by nothing are told together.
 fn add(list: &mut Vec<Finding>, subject: &Finding, example: Option<Example>) {
     match list.iter_mut().find(|known| known.shown == subject.shown && known.example == example) {
-        Some(known) => known.columns.extend(subject.columns.iter().cloned()),
+        Some(known) => {
+            for column in &subject.columns {
+                if !known.columns.contains(column) {
+                    known.columns.push(column.clone());
+                }
+            }
+        }
         None => list.push(Finding { example, ..subject.clone() }),
     }
-    // Whoever now sees a column raw sees it more plainly than under any mask: said once.
-    list.iter_mut().for_each(|finding| finding.columns.dedup());
 }
 
 fn about(subject: &Finding, reason: &str) -> String {
@@ -440,17 +443,7 @@ fn about(subject: &Finding, reason: &str) -> String {
     }
 }
 
-fn mask_name(mask: Mask) -> &'static str {
-    match mask {
-        Mask::Null => "null",
-        Mask::Redact => "redact",
-        Mask::Hmac => "hmac",
-        Mask::Partial => "partial",
-        Mask::Year => "year",
-    }
-}
-
-/// Whether a conjunction holds the very condition it should imply.
+/// Whether a condition is the one it should imply, in the same words, or a conjunction that holds it.
 fn implied(left: &Condition, right: &Condition) -> bool {
     use cedar_policy::pst::{BinaryOp, Expr};
     match left.as_ref() {

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{Policy, RequestEnv, Schema};
+use cedar_policy::{Policy, Schema};
 
-use super::known::{Asker, Beyond};
+use super::known::{Asker, Beyond, environment};
 use super::question::Named;
 use super::side::Side;
 use super::solver::{NeverErrors, Solver};
 use crate::policy::schema::{DomainShape, schema_text};
-use crate::policy::vocabulary::{ACTION, Action, COLUMN, DOMAIN, PRODUCT, dataset_type, uid};
+use crate::policy::vocabulary::{Action, COLUMN, DOMAIN, PRODUCT, dataset_type};
 use crate::product::Name;
 
 /// A policy that can error, or might.
@@ -99,7 +99,7 @@ impl Known {
                 found.extend(known.clone());
                 continue;
             }
-            let (schema, _) = Schema::from_cedarschema_str(&text).map_err(|error| Beyond::of(error.to_string()))?;
+            let (schema, _) = Schema::from_cedarschema_str(&text).map_err(Beyond::of)?;
             let environment = environment(asker, action, &resource).ok_or_else(|| Beyond::of(resource.clone()))?;
             let reason = match solver.never_errors(policy, &environment, &schema) {
                 NeverErrors::Proven => None,
@@ -112,11 +112,6 @@ impl Known {
         }
         Ok(found)
     }
-}
-
-pub(super) fn environment(asker: Asker, action: Action, resource: &str) -> Option<RequestEnv> {
-    let action = uid(ACTION, action.as_str()).ok()?;
-    Some(RequestEnv::new(asker.type_name().parse().ok()?, action, resource.parse().ok()?))
 }
 
 /// The domain's schema with what a policy can meet here: the dataset, and what the policy names.

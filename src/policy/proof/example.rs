@@ -1,15 +1,15 @@
 //! Counterexamples: a principal, a purpose, a moment and a row that show a difference.
 //!
-//! What the solver finds is read, tried against Cedar's own evaluator, and made as small as it can be: a group, attribute
-//! or value that the difference does not need is taken out, so that the one left is the reason.
+//! What the solver finds is read, tried against Cedar's own evaluator, and made as small as it can be: a group, an
+//! attribute, or a value of a column that may be missing, is taken out where the difference does not need it, so that the one left is the reason.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
 use cedar_policy::{
-    Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, Policy,
-    PolicySet, Request, RestrictedExpression, pst::Clause,
+    Authorizer, Decision, Entities, Entity, EntityUid, EvalResult, Policy, PolicySet, Request, RestrictedExpression,
+    pst::Clause,
 };
 use cedar_policy_symcc::Env;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -17,7 +17,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::known::Asker;
 use super::question::{Named, Question};
 use crate::policy::Literal;
-use crate::policy::dataset::{text, texts};
+use crate::policy::cedar::{context, expression};
+use crate::policy::dataset::text;
 use crate::policy::literals;
 use crate::policy::vocabulary::{
     ACTION, ANY_ROW, Action, DOMAIN, GROUP, ROW, USER, dataset_id, dataset_type, row_type, uid,
@@ -174,9 +175,7 @@ impl<'a, 'q> Trial<'a, 'q> {
 
     fn world(&self, example: &Example) -> Option<(Request, Entities)> {
         let ground = self.question.ground;
-        let named = |ty: &str, id: &str| -> Option<EntityUid> {
-            Some(EntityUid::from_type_name_and_id(EntityTypeName::from_str(ty).ok()?, EntityId::new(id)))
-        };
+        let named = |ty: &str, id: &str| uid(ty, id).ok();
         let principal = match &example.principal.identity {
             Identity::User(name) => named(USER, name)?,
             Identity::Domain(name) => named(DOMAIN, name.as_str())?,
@@ -186,15 +185,8 @@ impl<'a, 'q> Trial<'a, 'q> {
         let row = named(&row_type(&ground.domain, &ground.dataset), ANY_ROW)?;
         let groups: Option<HashSet<EntityUid>> =
             example.principal.groups.iter().map(|group| named(GROUP, group)).collect();
-        let attributes = example.principal.attributes.iter().map(|(name, value)| {
-            let value = match value {
-                Attribute::Text(value) => text(value),
-                Attribute::Number(value) => RestrictedExpression::new_long(*value),
-                Attribute::Flag(value) => RestrictedExpression::new_bool(*value),
-                Attribute::Texts(values) => texts(values),
-            };
-            (name.clone(), value)
-        });
+        let attributes = &example.principal.attributes;
+        let attributes = attributes.iter().map(|(name, value)| (name.clone(), expression(value)));
         let values: Option<HashMap<String, RestrictedExpression>> =
             example.row.iter().map(|(name, value)| Some((name.clone(), restricted(value)?))).collect();
         let of_row = HashMap::from([(ROW.to_owned(), RestrictedExpression::new_entity_uid(row.clone()))]);
@@ -204,13 +196,9 @@ impl<'a, 'q> Trial<'a, 'q> {
             Entity::new(row, values?, HashSet::new()).ok()?,
         ];
         let entities = Entities::from_entities(entities, None).ok()?;
-        let now = example.now.unwrap_or_else(Utc::now).to_rfc3339_opts(SecondsFormat::Millis, true);
-        let context = Context::from_pairs([
-            ("purpose".to_owned(), text(example.purpose.as_str())),
-            ("now".to_owned(), RestrictedExpression::new_datetime(now)),
-        ]);
+        let context = context(&example.purpose, example.now.unwrap_or_else(Utc::now)).ok()?;
         let action = uid(ACTION, Action::Query.as_str()).ok()?;
-        Some((Request::new(principal, action, resource, context.ok()?, None).ok()?, entities))
+        Some((Request::new(principal, action, resource, context, None).ok()?, entities))
     }
 }
 
@@ -220,10 +208,7 @@ fn restricted(value: &Literal) -> Option<RestrictedExpression> {
         Literal::Text(value) => text(value),
         Literal::Number(value) => RestrictedExpression::new_long(*value),
         Literal::Flag(value) => RestrictedExpression::new_bool(*value),
-        Literal::Decimal(value) => {
-            let (sign, digits) = (if *value < 0 { "-" } else { "" }, value.unsigned_abs());
-            RestrictedExpression::new_decimal(format!("{sign}{}.{:04}", digits / 10_000, digits % 10_000))
-        }
+        Literal::Decimal(value) => RestrictedExpression::new_decimal(decimal(*value)),
         Literal::Instant(value) => {
             let folded = format!("datetime(\"1970-01-01\").offset(duration(\"{value}ms\"))");
             RestrictedExpression::from_str(&folded).ok()?
@@ -330,13 +315,16 @@ fn shown_literal(value: &Literal) -> String {
         Literal::Text(text) => format!("{text:?}"),
         Literal::Number(number) => number.to_string(),
         Literal::Flag(flag) => flag.to_string(),
-        Literal::Decimal(value) => {
-            let (sign, digits) = (if *value < 0 { "-" } else { "" }, value.unsigned_abs());
-            format!("{sign}{}.{:04}", digits / 10_000, digits % 10_000)
-        }
+        Literal::Decimal(value) => decimal(*value),
         Literal::Instant(value) => match DateTime::from_timestamp_millis(*value) {
             Some(at) => at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
             None => format!("{value} ms since 1970"),
         },
     }
+}
+
+/// Ten-thousandths as Cedar writes a decimal.
+fn decimal(value: i64) -> String {
+    let (sign, digits) = (if value < 0 { "-" } else { "" }, value.unsigned_abs());
+    format!("{sign}{}.{:04}", digits / 10_000, digits % 10_000)
 }

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use cedar_policy::pst::{BinaryOp, EntityType, EntityUID, Expr, Literal, Name, NonEmpty, SmolStr, UnaryOp, Var};
 
+use cedar_policy::RequestEnv;
+
 use super::logic::{self, Condition, constant, decided};
-use crate::policy::vocabulary::{ACTION, Action, COLUMN, DOMAIN, GROUP, PRODUCT, READ, ROW, USER};
+use crate::policy::vocabulary::{ACTION, Action, COLUMN, DOMAIN, GROUP, PRODUCT, READ, ROW, USER, uid};
 use crate::policy::vocabulary::{column_id, dataset_id};
 use crate::product::{Column, Dataset, Product};
 
@@ -62,9 +64,15 @@ pub(super) struct Known<'a> {
 #[error("`{0}` is more than the prover understands")]
 pub(super) struct Beyond(String);
 
+/// A request of this kind, as the solver takes it; none if a name is no name of Cedar.
+pub(super) fn environment(asker: Asker, action: Action, resource: &str) -> Option<RequestEnv> {
+    let action = uid(ACTION, action.as_str()).ok()?;
+    Some(RequestEnv::new(asker.type_name().parse().ok()?, action, resource.parse().ok()?))
+}
+
 impl Beyond {
-    pub(super) fn of(what: impl Into<String>) -> Self {
-        Self(what.into())
+    pub(super) fn of(what: impl ToString) -> Self {
+        Self(what.to_string())
     }
 }
 

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use cedar_policy::pst::{
-    BinaryOp, Clause, EntityOrSlot, EntityUID, Expr, Literal, PrincipalConstraint, ResourceConstraint, Template,
-    UnaryOp, Var,
+    BinaryOp, Clause, EntityOrSlot, EntityType, EntityUID, Expr, Literal, PrincipalConstraint, ResourceConstraint,
+    Template, UnaryOp, Var,
 };
 
 /// A condition, shared: the same one stands in many questions.
@@ -110,11 +110,8 @@ fn principal(scope: &PrincipalConstraint) -> Condition {
         PrincipalConstraint::Any => constant(true),
         PrincipalConstraint::Eq(named) => related(BinaryOp::Eq, subject(), named),
         PrincipalConstraint::In(named) => related(BinaryOp::In, subject(), named),
-        PrincipalConstraint::Is(ty) => Arc::new(Expr::Is { expr: subject(), entity_type: ty.clone(), in_expr: None }),
-        PrincipalConstraint::IsIn(ty, named) => {
-            let is = Arc::new(Expr::Is { expr: subject(), entity_type: ty.clone(), in_expr: None });
-            and(is, related(BinaryOp::In, subject(), named))
-        }
+        PrincipalConstraint::Is(ty) => is(subject(), ty),
+        PrincipalConstraint::IsIn(ty, named) => and(is(subject(), ty), related(BinaryOp::In, subject(), named)),
     }
 }
 
@@ -124,12 +121,13 @@ fn resource(scope: &ResourceConstraint) -> Condition {
         ResourceConstraint::Any => constant(true),
         ResourceConstraint::Eq(named) => related(BinaryOp::Eq, subject(), named),
         ResourceConstraint::In(named) => related(BinaryOp::In, subject(), named),
-        ResourceConstraint::Is(ty) => Arc::new(Expr::Is { expr: subject(), entity_type: ty.clone(), in_expr: None }),
-        ResourceConstraint::IsIn(ty, named) => {
-            let is = Arc::new(Expr::Is { expr: subject(), entity_type: ty.clone(), in_expr: None });
-            and(is, related(BinaryOp::In, subject(), named))
-        }
+        ResourceConstraint::Is(ty) => is(subject(), ty),
+        ResourceConstraint::IsIn(ty, named) => and(is(subject(), ty), related(BinaryOp::In, subject(), named)),
     }
+}
+
+fn is(subject: Condition, ty: &EntityType) -> Condition {
+    Arc::new(Expr::Is { expr: subject, entity_type: ty.clone(), in_expr: None })
 }
 
 fn related(op: BinaryOp, subject: Condition, named: &EntityOrSlot) -> Condition {

@@ -14,11 +14,11 @@ use cedar_policy::pst::{
 };
 use cedar_policy::{Policy, PolicySet, RequestEnv, Schema};
 
-use super::known::{Asker, Beyond, is_row};
+use super::known::{Asker, Beyond, environment, is_row};
 use super::logic::{self, Condition, and, binary, constant};
 use crate::policy::GroupsAbove;
 use crate::policy::schema::{DomainShape, Kind, RowColumn, RowShape, schema_text};
-use crate::policy::vocabulary::{ACTION, Action, GROUP, ROW, dataset_type};
+use crate::policy::vocabulary::{Action, GROUP, ROW, dataset_type};
 use crate::principal::AttributeType;
 use crate::product::{Dataset, Name, Product};
 
@@ -67,7 +67,7 @@ impl Ground {
         let optional = row.columns.iter().filter(|(_, column)| column.optional).map(|(name, _)| name.clone()).collect();
         let shape = DomainShape { products: BTreeSet::new(), datasets: BTreeMap::from([(dataset.clone(), row)]) };
         let text = schema_text(Some(domain), &BTreeMap::from([(domain.clone(), shape)]), attributes);
-        let (schema, _) = Schema::from_cedarschema_str(&text).map_err(|error| Beyond::of(error.to_string()))?;
+        let (schema, _) = Schema::from_cedarschema_str(&text).map_err(Beyond::of)?;
         Ok(Self { domain: domain.clone(), dataset, text, schema, optional, ranges })
     }
 
@@ -116,15 +116,12 @@ impl Question<'_> {
     }
 
     pub(super) fn environment(&self) -> Option<RequestEnv> {
-        let resource = dataset_type(&self.ground.domain, &self.ground.dataset);
-        let action = crate::policy::vocabulary::uid(ACTION, Action::Query.as_str()).ok()?;
-        Some(RequestEnv::new(self.asker.type_name().parse().ok()?, action, resource.parse().ok()?))
+        environment(self.asker, Action::Query, &dataset_type(&self.ground.domain, &self.ground.dataset))
     }
 }
 
 /// A set of one permit that holds where the condition does.
 pub(super) fn policy_set(condition: &Condition) -> Result<PolicySet, Beyond> {
-    let beyond = |error: String| Beyond::of(error);
     let body = Template::new(
         "condition",
         Effect::Permit,
@@ -132,11 +129,10 @@ pub(super) fn policy_set(condition: &Condition) -> Result<PolicySet, Beyond> {
         ActionConstraint::Any,
         ResourceConstraint::Any,
     );
-    let body =
-        body.try_with_clauses([Clause::When(Arc::clone(condition))]).map_err(|error| beyond(error.to_string()))?;
-    let policy = StaticPolicy::try_from(body).map_err(|error| beyond(error.to_string()))?;
-    let policy = Policy::from_pst(policy.into()).map_err(|error| beyond(error.to_string()))?;
-    PolicySet::from_policies([policy]).map_err(|error| beyond(error.to_string()))
+    let body = body.try_with_clauses([Clause::When(Arc::clone(condition))]).map_err(Beyond::of)?;
+    let policy = StaticPolicy::try_from(body).map_err(Beyond::of)?;
+    let policy = Policy::from_pst(policy.into()).map_err(Beyond::of)?;
+    PolicySet::from_policies([policy]).map_err(Beyond::of)
 }
 
 /// What conditions name.
@@ -147,7 +143,6 @@ pub(super) struct Named {
     pub(super) texts: BTreeSet<String>,
     pub(super) types: BTreeSet<String>,
     pub(super) clock: bool,
-    pub(super) purpose: bool,
 }
 
 impl Named {
@@ -172,7 +167,6 @@ impl Named {
                     self.columns.insert(attr.to_string());
                 }
                 self.clock |= **of == Expr::Var(Var::Context) && attr == "now";
-                self.purpose |= **of == Expr::Var(Var::Context) && attr == "purpose";
                 self.add(of);
             }
             Expr::HasAttr { expr: of, attrs } => {

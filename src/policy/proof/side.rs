@@ -106,7 +106,7 @@ impl<'a> DomainSide<'a> {
 
 /// A policy as a tree.
 fn tree(policy: &Policy) -> Result<Template, Beyond> {
-    policy.to_pst().map(|tree| tree.body().clone()).map_err(|error| Beyond::of(error.to_string()))
+    policy.to_pst().map(|tree| tree.body().clone()).map_err(Beyond::of)
 }
 
 impl<'a> Side<'a> {

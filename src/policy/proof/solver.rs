@@ -63,7 +63,6 @@ pub(super) struct Solver {
     limit: Duration,
     running: Option<CedarSymCompiler<LocalSolver>>,
     answers: HashMap<(String, Asker, String, String), Answer>,
-    pub(super) asked: usize,
 }
 
 /// How much longer than its own limit the solver may take before it is stopped.
@@ -82,7 +81,7 @@ impl Solver {
             return Err(ProofError::NoSolver { program: program.to_string_lossy().into_owned(), source });
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ProofError::Start)?;
-        Ok(Self { runtime, program, limit, running: None, answers: HashMap::new(), asked: 0 })
+        Ok(Self { runtime, program, limit, running: None, answers: HashMap::new() })
     }
 
     /// Whether the right condition holds wherever the left one does.
@@ -126,7 +125,7 @@ impl Solver {
         }
     }
 
-    /// Whether a policy can error in an environment: `Holds` if it cannot.
+    /// Whether a policy can error in an environment.
     pub(super) fn never_errors(&mut self, policy: &Policy, environment: &RequestEnv, schema: &Schema) -> NeverErrors {
         let compiled = match CompiledPolicy::compile(policy, environment, schema) {
             Ok(compiled) => compiled,
@@ -144,7 +143,6 @@ impl Solver {
     where
         F: AsyncFnOnce(&mut CedarSymCompiler<LocalSolver>) -> Result<Option<Env>, SymccError>,
     {
-        self.asked += 1;
         let Self { runtime, program, limit, running, .. } = self;
         let outcome = runtime.block_on(async {
             let solver = match running {

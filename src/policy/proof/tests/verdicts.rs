@@ -139,8 +139,8 @@ fn dead_permits_are_found_and_policies_do_not_err() {
 /// What can error is refused at load, so the prover is shown here what never gets to it.
 #[test]
 fn what_can_error_is_seen() {
-    use crate::policy::proof::errors::environment;
     use crate::policy::proof::known::Asker;
+    use crate::policy::proof::known::environment;
     use crate::policy::proof::solver::{NeverErrors, Solver};
     use crate::policy::vocabulary::Action;
     use std::str::FromStr;
