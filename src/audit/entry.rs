@@ -95,14 +95,21 @@ impl Audit {
         format!("#{}", self.digests.digest(word))
     }
 
-    /// Puts an answer on record before its first row leaves. Only once this returns an entry may rows be sent.
+    /// Puts an answer on record before its first row leaves. Only once this returns an entry may rows be sent. What is
+    /// recorded is made only where something is.
     ///
     /// # Errors
     /// [`AuditError::Unrecorded`] when it could not be written: then nobody may read.
-    pub async fn open(&self, opening: Opening) -> Result<Entry, AuditError> {
-        let id = opening.id;
-        self.record(Record::Opening(opening)).await?;
-        let orders = self.writing.as_ref().map(|writing| writing.orders.clone());
+    pub async fn open(&self, opening: impl FnOnce() -> Opening) -> Result<Entry, AuditError> {
+        let (id, orders) = match &self.writing {
+            None => (Uuid::now_v7(), None),
+            Some(writing) => {
+                let opening = opening();
+                let id = opening.id;
+                writing.record(Record::Opening(opening)).await?;
+                (id, Some(writing.orders.clone()))
+            }
+        };
         Ok(Entry { id, orders, since: Instant::now(), rows: 0, bytes: 0, closed: false })
     }
 
@@ -110,8 +117,11 @@ impl Audit {
     ///
     /// # Errors
     /// [`AuditError::Unrecorded`] when it could not be written.
-    pub async fn deny(&self, denial: Denial) -> Result<(), AuditError> {
-        self.record(Record::Denial(denial)).await
+    pub async fn deny(&self, denial: impl FnOnce() -> Denial) -> Result<(), AuditError> {
+        match &self.writing {
+            None => Ok(()),
+            Some(writing) => writing.record(Record::Denial(denial())).await,
+        }
     }
 
     /// Writes all there is, signs a checkpoint, and ends. What is opened later fails.
@@ -122,9 +132,11 @@ impl Audit {
             let _ = finished.await;
         }
     }
+}
 
+impl Writing {
     async fn record(&self, record: Record) -> Result<(), AuditError> {
-        let Some(Writing { orders, places }) = &self.writing else { return Ok(()) };
+        let Self { orders, places } = self;
         // A semaphore that is never closed always gives a permit, and a thread that has ended answers nobody.
         let place = Arc::clone(places).acquire_owned().await.map_err(|_| gone())?;
         let (done, written) = oneshot::channel();
@@ -152,11 +164,6 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The entry of an answer that is not recorded, where the audit is off.
-    pub fn unrecorded() -> Self {
-        Self { id: Uuid::now_v7(), orders: None, since: Instant::now(), rows: 0, bytes: 0, closed: false }
-    }
-
     /// The opening's id.
     pub fn id(&self) -> Uuid {
         self.id

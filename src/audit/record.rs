@@ -102,7 +102,7 @@ impl Who {
 }
 
 /// What was asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// The kind of question: `sql`, `product`, or what the caller of the audit says.
     pub question: String,
@@ -147,10 +147,7 @@ impl Asked {
             tables: statement.tables().iter().map(ToString::to_string).collect(),
             queries: statement.queries().iter().map(ToString::to_string).collect(),
             statement: Some(statement.redacted(&|word| columns.contains(word), &|value| digests.digest(value))),
-            digest: None,
-            bytes: None,
-            parameters: Vec::new(),
-            about: None,
+            ..Self::default()
         }
     }
 
@@ -158,28 +155,15 @@ impl Asked {
     pub(super) fn text(question: &str, text: &str, digests: &DigestKey) -> Self {
         Self {
             question: question.to_owned(),
-            tables: Vec::new(),
-            queries: Vec::new(),
-            statement: None,
             digest: Some(digests.digest(text)),
             bytes: Some(text.len() as u64),
-            parameters: Vec::new(),
-            about: None,
+            ..Self::default()
         }
     }
 
     /// What is named by names that have been read as such: a product by its address, a domain.
     pub fn named(question: &str, name: impl ToString) -> Self {
-        Self {
-            question: question.to_owned(),
-            tables: vec![name.to_string()],
-            queries: Vec::new(),
-            statement: None,
-            digest: None,
-            bytes: None,
-            parameters: Vec::new(),
-            about: None,
-        }
+        Self { question: question.to_owned(), tables: vec![name.to_string()], ..Self::default() }
     }
 
     /// The same, asked about somebody.

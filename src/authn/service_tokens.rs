@@ -43,8 +43,7 @@ pub fn mint_service_token() -> (Secret, String) {
 
 /// The `sha256:…` of a service token, as the tokens file has it.
 pub fn hash_service_token(token: &str) -> String {
-    let digits: String = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
+    format!("sha256:{}", hex::encode(Sha256::digest(token)))
 }
 
 /// The tokens of one reading of the file.

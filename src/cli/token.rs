@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chrono::Utc;
 use clap::{Args, Subcommand};
 
+use super::explain::shown_moment;
 use crate::authn::{PersonalTokens, TokenId};
 use crate::config::Config;
 
@@ -73,7 +74,7 @@ impl List {
             if self.user.as_ref().is_some_and(|user| *user != token.subject) {
                 continue;
             }
-            let end = token.expires.format("%Y-%m-%dT%H:%M:%SZ");
+            let end = shown_moment(token.expires);
             let over = if token.expires <= now { " (over)" } else { "" };
             println!("{}  …{}  until {end}{over}  {}  {}", token.id, token.last_four, token.subject, token.label);
         }

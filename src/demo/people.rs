@@ -114,12 +114,9 @@ pub(super) fn tokens_file() -> String {
 
 /// A key nobody knows, for tickets or masks: 32 bytes, in hex.
 pub(super) fn fresh_key() -> String {
-    let mut text = String::with_capacity(65);
-    for byte in rand::random::<[u8; 32]>() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text.push('\n');
-    text
+    hex::encode(rand::random::<[u8; 32]>())
+        + "
+"
 }
 
 fn quoted(names: &[&str]) -> String {

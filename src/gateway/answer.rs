@@ -77,9 +77,7 @@ impl Answer {
             _ => 1,
         }
     }
-}
 
-impl Answer {
     /// The result's schema, exactly as its batches have it.
     pub fn schema(&self) -> SchemaRef {
         self.plan.schema()

@@ -23,13 +23,9 @@ impl Gateway {
         pinned: Option<&Pinned>,
     ) -> Result<Answer, AnswerError> {
         let statement = self.asked(caller, question).await?;
-        match self.answer(caller, &statement, parameters, pinned).await {
-            Ok(answer) => Ok(Answer { kind: question.kind(), ..answer }),
-            Err(error) => {
-                let asked = || self.audit.statement(question.kind(), &statement, []);
-                Err(self.denied(caller, asked, error).await)
-            }
-        }
+        let answer = self.answer(caller, &statement, parameters, pinned).await;
+        let asked = || self.audit.statement(question.kind(), &statement, []);
+        self.given(caller, asked, answer.map(|answer| Answer { kind: question.kind(), ..answer })).await
     }
 
     /// What a question would give and which parameters it takes.
@@ -38,25 +34,28 @@ impl Gateway {
     /// As [`Gateway::ask`].
     pub async fn describe(&self, caller: &Caller, question: &Question) -> Result<Described, AnswerError> {
         let statement = self.asked(caller, question).await?;
-        match self.description(caller, &statement).await {
-            Ok(description) => Ok(description),
-            Err(error) => {
-                let asked = || self.audit.statement(question.kind(), &statement, []);
-                Err(self.denied(caller, asked, error).await)
-            }
-        }
+        let description = self.description(caller, &statement).await;
+        self.given(caller, || self.audit.statement(question.kind(), &statement, []), description).await
     }
 
     async fn asked(&self, caller: &Caller, question: &Question) -> Result<Statement, AnswerError> {
-        match self.statement(caller, question) {
-            Ok(statement) => Ok(statement),
-            Err(error) => {
-                let asked = || match question {
-                    Question::Sql(sql) => self.audit.text(question.kind(), sql),
-                    Question::Product(product) => Asked::named(question.kind(), &product.address),
-                };
-                Err(self.denied(caller, asked, error).await)
-            }
+        let asked = || match question {
+            Question::Sql(sql) => self.audit.text(question.kind(), sql),
+            Question::Product(product) => Asked::named(question.kind(), &product.address),
+        };
+        self.given(caller, asked, self.statement(caller, question)).await
+    }
+
+    /// What a caller is given; what it is not given is on record.
+    async fn given<T>(
+        &self,
+        caller: &Caller,
+        asked: impl FnOnce() -> Asked,
+        outcome: Result<T, AnswerError>,
+    ) -> Result<T, AnswerError> {
+        match outcome {
+            Ok(given) => Ok(given),
+            Err(error) => Err(self.denied(caller, asked, error).await),
         }
     }
 
@@ -67,11 +66,10 @@ impl Gateway {
         asked: impl FnOnce() -> Asked,
         error: AnswerError,
     ) -> AnswerError {
-        if !self.audit.is_on() {
-            return error;
-        }
-        let failure = Failure::new(error.kind(), error.id());
-        let denial = Denial::new(Who::new(&caller.principal, &caller.purpose), asked(), failure);
+        let denial = || {
+            let failure = Failure::new(error.kind(), error.id());
+            Denial::new(Who::new(&caller.principal, &caller.purpose), asked(), failure)
+        };
         match self.audit.deny(denial).await {
             Ok(()) => error,
             Err(AuditError::Unrecorded { id }) => AnswerError::Unrecorded { id },
@@ -99,8 +97,7 @@ impl Gateway {
     }
 
     async fn open_entry(&self, opening: impl FnOnce() -> Opening) -> Result<Entry, AnswerError> {
-        let opening = if self.audit.is_on() { self.audit.open(opening()).await } else { Ok(Entry::unrecorded()) };
-        opening.map_err(|AuditError::Unrecorded { id }| AnswerError::Unrecorded { id })
+        self.audit.open(opening).await.map_err(|AuditError::Unrecorded { id }| AnswerError::Unrecorded { id })
     }
 }
 

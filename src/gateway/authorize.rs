@@ -17,11 +17,15 @@ use crate::query::{FileRows, GovernedTable, Rows, Statement, TableName};
 impl Published {
     /// The dataset a statement's table is, whoever asks.
     pub(super) fn resolve_table(&self, name: &TableName) -> Option<(Arc<Product>, Arc<Dataset>)> {
+        self.mesh().resolve(&self.address_of(name)?)
+    }
+
+    /// The address that a name of this mesh's catalog in a statement stands for.
+    pub(super) fn address_of(&self, name: &TableName) -> Option<Address> {
         if name.catalog.as_ref().is_some_and(|catalog| *catalog != self.mesh().name()) {
             return None;
         }
-        let address = Address::from_table(name.schema.as_deref()?, &name.table).ok()?;
-        self.mesh().resolve(&address)
+        Address::from_table(name.schema.as_deref()?, &name.table).ok()
     }
 
     /// What `caller` may see of a dataset; `named` is how the caller spoke of it.

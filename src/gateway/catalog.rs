@@ -42,11 +42,6 @@ impl Listing {
         let told = |grant| of_grant(grant, self.domain(), table).into_iter().map(|(_, column)| Some(column)).collect();
         self.grant.as_ref().map(told).unwrap_or_default()
     }
-
-    /// The address as a descriptor's path.
-    pub fn path(&self) -> Vec<String> {
-        self.address.path()
-    }
 }
 
 impl Gateway {
@@ -79,7 +74,7 @@ impl Gateway {
                 grant,
             });
         }
-        listings.sort_by_cached_key(Listing::path);
+        listings.sort_by_cached_key(|listing| listing.address.path());
         listings
     }
 }

@@ -37,10 +37,7 @@ impl Published {
 
     /// The query that a statement calls by this name, whoever asks.
     pub(super) fn called(&self, name: &TableName) -> Option<(Arc<Product>, Arc<QueryTemplate>)> {
-        if name.catalog.as_ref().is_some_and(|catalog| *catalog != self.mesh().name()) {
-            return None;
-        }
-        self.query(&Address::from_table(name.schema.as_deref()?, &name.table).ok()?)
+        self.query(&self.address_of(name)?)
     }
 
     /// What a caller may know of a query; `named` is how it spoke of it. A query whose product, or one of whose

@@ -24,7 +24,7 @@ pub struct DatasetKey {
 impl DatasetKey {
     /// The key of a product's dataset.
     pub fn new(product: &Product, dataset: &Dataset) -> Self {
-        Self { domain: product.id.domain.clone(), dataset: dataset.name.clone(), version: product.version }
+        Self::named(product, &dataset.name)
     }
 
     /// The key of one of a product's named queries: their names are no datasets'.

@@ -127,7 +127,7 @@ fn state<'a>(
                 digest.update(id);
                 oldest = [oldest, changed].into_iter().flatten().min();
             }
-            (digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), oldest)
+            (hex::encode(digest.finalize()), oldest)
         }
     }
 }

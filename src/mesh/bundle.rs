@@ -145,7 +145,7 @@ impl Bundles {
             digest.update(path.as_bytes());
             digest.update(contents);
         }
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(digest.finalize())
     }
 
     fn digest(&mut self, path: &str, bytes: &[u8]) {

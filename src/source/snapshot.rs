@@ -1,6 +1,5 @@
 //! The exact files of a dataset at one moment, and the digest that names them.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use object_store::ObjectMeta;
@@ -50,11 +49,7 @@ impl Snapshot {
                 add(key.value.as_deref().unwrap_or_default().as_bytes());
             }
         }
-        let id = digest.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+        let id = hex::encode(digest.finalize());
         Self { id, files }
     }
 

@@ -68,7 +68,7 @@ impl Place {
     pub(super) async fn fill(&self, n: usize) {
         let audit = self.start();
         for i in 0..n {
-            let mut entry = audit.open(opening(i)).await.unwrap();
+            let mut entry = audit.open(|| opening(i)).await.unwrap();
             entry.sent(i as u64, 100);
             entry.close(super::super::Outcome::Complete, None);
         }

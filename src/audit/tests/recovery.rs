@@ -132,16 +132,16 @@ async fn on_a_full_disk_nobody_reads_and_no_end_is_lost() {
         let mut journal = Journal::open(&place.config, place.keys()).unwrap();
         journal.divert(|medium| Box::new(Disk { medium, room: Arc::clone(&room), gives_back }));
         let audit = Audit::run(journal, &place.config, place.keys().digests().clone()).unwrap();
-        let entry = audit.open(opening(1)).await.unwrap();
+        let entry = audit.open(|| opening(1)).await.unwrap();
 
         room.store(100, Ordering::Relaxed);
-        let refused = audit.open(opening(2)).await;
+        let refused = audit.open(|| opening(2)).await;
         assert!(matches!(refused, Err(AuditError::Unrecorded { .. })));
         entry.close(Outcome::Complete, None);
 
         room.store(usize::MAX, Ordering::Relaxed);
         let entry = loop {
-            match audit.open(opening(3)).await {
+            match audit.open(|| opening(3)).await {
                 Ok(entry) => break entry,
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
             }

@@ -19,7 +19,7 @@ async fn answers_a_second() {
             let audit = audit.clone();
             tokio::spawn(async move {
                 for i in 0..each {
-                    audit.open(opening(i)).await.unwrap().close(Outcome::Complete, None);
+                    audit.open(|| opening(i)).await.unwrap().close(Outcome::Complete, None);
                 }
             })
         });

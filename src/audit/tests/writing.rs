@@ -8,15 +8,15 @@ use super::fixture::{Place, failure, faults, kinds, lines, opening, who};
 async fn an_answer_is_opened_and_closed() {
     let place = Place::new();
     let audit = place.start();
-    let mut entry = audit.open(opening(1)).await.unwrap();
+    let mut entry = audit.open(|| opening(1)).await.unwrap();
     // It is on disk before any row may leave.
     assert_eq!(kinds(&place.records()), ["start", "opening"]);
     entry.sent(3, 40);
     entry.sent(4, 50);
     let id = entry.id();
     entry.close(Outcome::Failed, Some(Failure::new("deadline", Some(id))));
-    drop(audit.open(opening(2)).await.unwrap());
-    audit.deny(Denial::new(who("eve"), opening(3).asked, failure())).await.unwrap();
+    drop(audit.open(|| opening(2)).await.unwrap());
+    audit.deny(|| Denial::new(who("eve"), opening(3).asked, failure())).await.unwrap();
     audit.finish().await;
 
     let records = place.records();
@@ -33,7 +33,7 @@ async fn an_answer_is_opened_and_closed() {
 #[tokio::test]
 async fn without_an_audit_everything_goes_on() {
     let audit = Audit::off();
-    let entry = audit.open(opening(1)).await.unwrap();
+    let entry = audit.open(|| opening(1)).await.unwrap();
     entry.close(Outcome::Complete, None);
     audit.finish().await;
     assert!(!audit.is_on());
@@ -43,9 +43,9 @@ async fn without_an_audit_everything_goes_on() {
 async fn what_is_opened_after_the_end_is_refused() {
     let place = Place::new();
     let audit = place.start();
-    let entry = audit.open(opening(1)).await.unwrap();
+    let entry = audit.open(|| opening(1)).await.unwrap();
     audit.finish().await;
-    assert!(audit.open(opening(2)).await.is_err());
+    assert!(audit.open(|| opening(2)).await.is_err());
     entry.close(Outcome::Complete, None);
     assert_eq!(kinds(&place.records()), ["start", "opening", "checkpoint"]);
 }
@@ -107,7 +107,7 @@ async fn many_at_once_are_all_on_record() {
     let tasks = (0..200).map(|i| {
         let audit = audit.clone();
         tokio::spawn(async move {
-            let entry = audit.open(opening(i)).await.unwrap();
+            let entry = audit.open(|| opening(i)).await.unwrap();
             tokio::task::yield_now().await;
             if i % 3 == 0 { drop(entry) } else { entry.close(Outcome::Complete, None) }
         })

@@ -26,7 +26,7 @@ impl TokenId {
     pub(super) fn fresh(owner: &str) -> Self {
         let mut random = [0_u8; (ID - OWNER) / 2];
         rand::fill(&mut random);
-        Self(owner_digits(owner) + &hex(&random))
+        Self(owner_digits(owner) + &hex::encode(random))
     }
 
     /// The id of this text: twenty hex digits, so that it can name a file and nothing else.
@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for TokenId {
 /// How the ids of an owner's tokens begin. Two owners may share it; the files tell them apart.
 pub(super) fn owner_digits(owner: &str) -> String {
     let digest = Sha256::digest(owner);
-    hex(digest.get(..OWNER / 2).unwrap_or_default())
+    hex::encode(digest.get(..OWNER / 2).unwrap_or_default())
 }
 
 /// A new token of this id.
@@ -77,11 +77,7 @@ pub(in crate::authn) fn split(token: &str) -> Option<TokenId> {
 
 /// What a token's file has of it.
 pub(super) fn hash(token: &str) -> String {
-    hex(&Sha256::digest(token))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(token))
 }
 
 #[cfg(test)]

@@ -90,11 +90,8 @@ pub(super) fn bind(
                 name,
                 arg,
                 operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
-            } => {
-                named = true;
-                (position(called, parameters, name)?, arg)
             }
-            FunctionArg::ExprNamed {
+            | FunctionArg::ExprNamed {
                 name: Expr::Identifier(name),
                 arg,
                 operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,

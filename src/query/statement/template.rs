@@ -113,7 +113,7 @@ fn digest(declared: &NamedQuery) -> String {
         add(parameter.name.as_str());
         add(&format!("{:?} {:?}", parameter.data_type, parameter.default));
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest.finalize())
 }
 
 /// `$number`

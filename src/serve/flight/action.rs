@@ -96,8 +96,16 @@ impl Flight {
     }
 }
 
+/// The message that an action of Flight has for its body.
+pub(super) fn decode<M: Message + Default>(body: &[u8]) -> Result<M, FlightError> {
+    M::decode(body).map_err(|_| undecodable())
+}
+
+/// The message that an action of Flight SQL has in its body.
 fn unpack<M: ProstMessageExt>(body: &[u8]) -> Result<M, FlightError> {
-    let malformed = || FlightError::Malformed("the action's body cannot be decoded".to_owned());
-    let any = Any::decode(body).map_err(|_| malformed())?;
-    any.unpack::<M>().map_err(|_| malformed())?.ok_or_else(malformed)
+    decode::<Any>(body)?.unpack::<M>().map_err(|_| undecodable())?.ok_or_else(undecodable)
+}
+
+fn undecodable() -> FlightError {
+    FlightError::Malformed("the action's body cannot be decoded".to_owned())
 }

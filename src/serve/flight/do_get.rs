@@ -61,6 +61,7 @@ impl Flight {
         let refuse = |error| Status::from(FlightError::Answer(error));
         Ok(Response::new(Box::pin(self.gateway.run(answer, reader, messages, weigh, refuse).await?)))
     }
+
     /// The answer to a sealed query as its reader was told of it: under today's policy, of the same snapshots, with the
     /// same schema.
     pub(super) async fn redeem(&self, caller: &Caller, query: Query) -> Result<(Answer, SchemaRef), FlightError> {

@@ -1,6 +1,6 @@
 //! GetFlightInfo and GetSchema: what would come back, and the ticket to fetch it with.
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::{Command, CommandPreparedStatementQuery, CommandStatementQuery};
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket};
 use bytes::Bytes;
@@ -27,7 +27,7 @@ impl Flight {
         let schema = self.default_schema(&request, &caller)?;
         let descriptor = request.into_inner();
         let in_full = self.within_schema(schema.as_ref(), &descriptor);
-        let described = self.describe(&mut caller, &in_full, wanted).await?;
+        let described = self.describe(&mut caller, parse(&in_full)?, wanted).await?;
         let info = self.described_info(&caller, described)?;
         Ok(Response::new(info.with_descriptor(descriptor)))
     }
@@ -39,24 +39,38 @@ impl Flight {
         let mut caller = self.caller(&request).await?;
         let schema = self.default_schema(&request, &caller)?;
         let descriptor = self.within_schema(schema.as_ref(), &request.into_inner());
-        let schema = match self.unbound(&mut caller, &descriptor)? {
-            Some(question) => {
-                let described = self.gateway.describe(&caller, &question).await?;
-                self.annotated(&described.schema, &described.columns)
+        let schema = match parse(&descriptor)? {
+            Asked::Command(Command::CommandStatementQuery(CommandStatementQuery { query, transaction_id })) => {
+                self.check_transaction(&caller, transaction_id.as_ref())?;
+                self.unbound_schema(&caller, query).await?
             }
-            None => self.describe(&mut caller, &descriptor, Parts::One).await?.schema,
+            Asked::Command(Command::CommandPreparedStatementQuery(command)) => {
+                let Prepared { sql, parameters, .. } = self.prepared(&mut caller, &command)?;
+                if parameters.is_empty() {
+                    self.unbound_schema(&caller, sql).await?
+                } else {
+                    self.describe_rows(&caller, &Question::Sql(sql), parameters, Parts::One).await?.schema
+                }
+            }
+            asked => self.describe(&mut caller, asked, Parts::One).await?.schema,
         };
         Ok(Response::new(SchemaResult { schema: schema_bytes(&schema)? }))
     }
 
-    /// What a descriptor asks for, planned but not read.
+    /// The schema of a statement to which nothing is bound yet: it is told all the same.
+    async fn unbound_schema(&self, caller: &Caller, sql: String) -> Result<SchemaRef, FlightError> {
+        let described = self.gateway.describe(caller, &Question::Sql(sql)).await?;
+        Ok(self.annotated(&described.schema, &described.columns))
+    }
+
+    /// What is asked for, planned but not read.
     pub(super) async fn describe(
         &self,
         caller: &mut Caller,
-        descriptor: &FlightDescriptor,
+        asked: Asked,
         wanted: Parts,
     ) -> Result<Described, FlightError> {
-        match parse(descriptor)? {
+        match asked {
             Asked::Rows(question, Manner { purpose, parallel }) => {
                 if let Some(purpose) = purpose {
                     caller.purpose = purpose;
@@ -69,7 +83,8 @@ impl Flight {
                 self.describe_rows(caller, &Question::Sql(query), Vec::new(), wanted).await
             }
             Asked::Command(Command::CommandPreparedStatementQuery(command)) => {
-                self.describe_prepared(caller, &command, wanted).await
+                let Prepared { sql, parameters, .. } = self.prepared(caller, &command)?;
+                self.describe_rows(caller, &Question::Sql(sql), parameters, wanted).await
             }
             Asked::Command(command) => {
                 let schema = metadata_schema(&command)?;
@@ -77,31 +92,6 @@ impl Flight {
                 Ok(Described { schema, sealed, parts: 1, receipt: None })
             }
         }
-    }
-
-    /// The statement of a descriptor to which nothing is bound yet: its schema is told all the same.
-    fn unbound(&self, caller: &mut Caller, descriptor: &FlightDescriptor) -> Result<Option<Question>, FlightError> {
-        match parse(descriptor)? {
-            Asked::Command(Command::CommandStatementQuery(CommandStatementQuery { query, transaction_id })) => {
-                self.check_transaction(caller, transaction_id.as_ref())?;
-                Ok(Some(Question::Sql(query)))
-            }
-            Asked::Command(Command::CommandPreparedStatementQuery(command)) => {
-                let prepared = self.prepared(caller, &command)?;
-                Ok(prepared.parameters.is_empty().then_some(Question::Sql(prepared.sql)))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    async fn describe_prepared(
-        &self,
-        caller: &mut Caller,
-        command: &CommandPreparedStatementQuery,
-        wanted: Parts,
-    ) -> Result<Described, FlightError> {
-        let prepared = self.prepared(caller, command)?;
-        self.describe_rows(caller, &Question::Sql(prepared.sql), prepared.parameters, wanted).await
     }
 
     /// The prepared statement of a handle, with what is bound to it.

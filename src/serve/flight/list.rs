@@ -38,7 +38,7 @@ impl Flight {
                 }
                 _ => self.flight_info(&caller, &listing.schema(), None)?,
             };
-            infos.push(Ok(info.with_descriptor(FlightDescriptor::new_path(listing.path()))));
+            infos.push(Ok(info.with_descriptor(FlightDescriptor::new_path(listing.address.path()))));
         }
         for listing in self.gateway.queries(&caller) {
             if listing.address.to_string().starts_with(prefix) {

@@ -28,6 +28,7 @@ use uuid::Uuid;
 use super::Flight;
 use super::deadline::deadline;
 use super::describe::expiration;
+use super::descriptor::parse;
 use super::endpoints;
 use super::error::FlightError;
 use super::observe::panic_text;
@@ -176,7 +177,7 @@ impl Flight {
         let (flight, mut caller) = (self.clone(), caller.clone());
         let work = async move {
             let info = async {
-                let described = flight.describe(&mut caller, &descriptor, wanted).await?;
+                let described = flight.describe(&mut caller, parse(&descriptor)?, wanted).await?;
                 Ok(flight.described_info(&caller, described)?.with_descriptor(descriptor))
             };
             let outcome = AssertUnwindSafe(info).catch_unwind().await;

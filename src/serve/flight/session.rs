@@ -12,6 +12,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, Response};
 
 use super::Flight;
+use super::action::decode;
 use super::descriptor::{Asked, parse};
 use super::error::FlightError;
 use super::ticket::SessionOptions;
@@ -161,10 +162,6 @@ impl Reply {
         }
         Ok(())
     }
-}
-
-fn decode<M: Message + Default>(body: &[u8]) -> Result<M, FlightError> {
-    M::decode(body).map_err(|_| FlightError::Malformed("the action's body cannot be decoded".to_owned()))
 }
 
 /// A text; an option that is unset is an empty one.

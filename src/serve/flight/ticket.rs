@@ -106,7 +106,7 @@ impl Tickets {
     /// # Errors
     /// [`TicketError`].
     pub fn renew(&self, bytes: &[u8], caller: &mut Caller) -> Result<(Bytes, i64), TicketError> {
-        let mut ticket = self.ticket(bytes)?;
+        let mut ticket: proto::Ticket = self.message(TICKET, bytes)?;
         admit(caller, &ticket.identity, &ticket.purpose, ticket.expires)?;
         let last = ticket.issued.saturating_add(self.ttl_millis().saturating_mul(RENEWALS));
         ticket.expires = self.expires().min(last).max(ticket.expires);
@@ -118,9 +118,9 @@ impl Tickets {
     /// # Errors
     /// [`TicketError::Invalid`], for another's as for one that is none.
     pub fn own(&self, bytes: &[u8], caller: &Caller) -> Result<ticket::Question, TicketError> {
-        let ticket = self.ticket(bytes)?;
-        let own = caller.principal.identity.to_string() == ticket.identity;
-        ticket.question.filter(|_| own).ok_or(TicketError::Invalid)
+        let ticket: proto::Ticket = self.message(TICKET, bytes)?;
+        own(caller, &ticket.identity)?;
+        ticket.question.ok_or(TicketError::Invalid)
     }
 
     /// The question of a ticket, asked by its own principal, for the purpose it was issued for.
@@ -128,7 +128,7 @@ impl Tickets {
     /// # Errors
     /// [`TicketError`].
     pub fn open(&self, bytes: &[u8], caller: &mut Caller) -> Result<ticket::Question, TicketError> {
-        let ticket = self.ticket(bytes)?;
+        let ticket: proto::Ticket = self.message(TICKET, bytes)?;
         admit(caller, &ticket.identity, &ticket.purpose, ticket.expires)?;
         ticket.question.ok_or(TicketError::Invalid)
     }
@@ -151,8 +151,7 @@ impl Tickets {
     /// # Errors
     /// [`TicketError`].
     pub fn open_handle(&self, bytes: &[u8], caller: &mut Caller) -> Result<Prepared, TicketError> {
-        let plain = self.open_sealed(HANDLE, bytes)?;
-        let handle = proto::PreparedStatement::decode(plain.as_slice()).map_err(|_| TicketError::Invalid)?;
+        let handle: proto::PreparedStatement = self.message(HANDLE, bytes)?;
         admit(caller, &handle.identity, &handle.purpose, handle.expires)?;
         Ok(Prepared { sql: handle.sql, parameters: handle.parameters, nonce: handle.nonce })
     }
@@ -171,8 +170,7 @@ impl Tickets {
     /// What a principal set for its session; none if the cookie is another's, has ended, or is none of ours:
     /// it stands for what its client said of itself, so a stale one says nothing.
     pub fn open_session(&self, cookie: &str, identity: &Identity) -> Option<SessionOptions> {
-        let plain = self.open_sealed(SESSION, cookie.as_bytes()).ok()?;
-        let session = proto::Session::decode(plain.as_slice()).ok()?;
+        let session: proto::Session = self.message(SESSION, cookie.as_bytes()).ok()?;
         let own = session.identity == identity.to_string() && session.expires > Utc::now().timestamp_millis();
         if !own {
             return None;
@@ -201,7 +199,7 @@ impl Tickets {
     /// # Errors
     /// [`TicketError`].
     pub fn open_poll(&self, bytes: &[u8], caller: &mut Caller) -> Result<(Uuid, Vec<u8>), TicketError> {
-        let poll = self.poll(bytes)?;
+        let poll: proto::Poll = self.message(POLL, bytes)?;
         admit(caller, &poll.identity, &poll.purpose, poll.expires)?;
         let id = Uuid::from_slice(&poll.id).map_err(|_| TicketError::Invalid)?;
         Ok((id, poll.descriptor))
@@ -212,9 +210,9 @@ impl Tickets {
     /// # Errors
     /// [`TicketError::Invalid`], for another's as for one that is none.
     pub fn own_poll(&self, bytes: &[u8], caller: &Caller) -> Result<Uuid, TicketError> {
-        let poll = self.poll(bytes)?;
-        let own = caller.principal.identity.to_string() == poll.identity;
-        Uuid::from_slice(&poll.id).ok().filter(|_| own).ok_or(TicketError::Invalid)
+        let poll: proto::Poll = self.message(POLL, bytes)?;
+        own(caller, &poll.identity)?;
+        Uuid::from_slice(&poll.id).map_err(|_| TicketError::Invalid)
     }
 
     /// An id of a transaction of the caller's. It does not end by itself, for nothing is kept for it.
@@ -231,25 +229,15 @@ impl Tickets {
     /// # Errors
     /// [`TicketError::Invalid`], for another's as for one that is none.
     pub fn check_transaction(&self, bytes: &[u8], caller: &Caller) -> Result<(), TicketError> {
-        let plain = self.open_sealed(TRANSACTION, bytes)?;
-        let transaction = proto::Transaction::decode(plain.as_slice()).map_err(|_| TicketError::Invalid)?;
-        let own = caller.principal.identity.to_string() == transaction.identity;
-        if own { Ok(()) } else { Err(TicketError::Invalid) }
+        let transaction: proto::Transaction = self.message(TRANSACTION, bytes)?;
+        own(caller, &transaction.identity)
     }
 
-    fn ticket(&self, bytes: &[u8]) -> Result<proto::Ticket, TicketError> {
-        let plain = self.open_sealed(TICKET, bytes)?;
-        proto::Ticket::decode(plain.as_slice()).map_err(|_| TicketError::Invalid)
-    }
-
-    fn poll(&self, bytes: &[u8]) -> Result<proto::Poll, TicketError> {
-        let plain = self.open_sealed(POLL, bytes)?;
-        proto::Poll::decode(plain.as_slice()).map_err(|_| TicketError::Invalid)
-    }
-
-    fn open_sealed(&self, purpose: &'static str, bytes: &[u8]) -> Result<Vec<u8>, TicketError> {
+    /// What was sealed as `purpose`.
+    fn message<M: Message + Default>(&self, purpose: &'static str, bytes: &[u8]) -> Result<M, TicketError> {
         let text = std::str::from_utf8(bytes).map_err(|_| TicketError::Invalid)?;
-        self.keys.open(purpose, text).map_err(|_| TicketError::Invalid)
+        let plain = self.keys.open(purpose, text).map_err(|_| TicketError::Invalid)?;
+        M::decode(plain.as_slice()).map_err(|_| TicketError::Invalid)
     }
 
     fn expires(&self) -> i64 {
@@ -259,6 +247,11 @@ impl Tickets {
     fn ttl_millis(&self) -> i64 {
         i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX)
     }
+}
+
+/// Whether something was sealed for the caller; another's is as good as none.
+fn own(caller: &Caller, identity: &str) -> Result<(), TicketError> {
+    if caller.principal.identity.to_string() == identity { Ok(()) } else { Err(TicketError::Invalid) }
 }
 
 /// Lets the caller redeem what was sealed for `identity` and `purpose`. Who states no purpose goes by the sealed one.

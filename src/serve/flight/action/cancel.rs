@@ -9,6 +9,7 @@ use arrow_flight::{CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus
 use prost::Message;
 use uuid::Uuid;
 
+use super::{decode, undecodable};
 use crate::gateway::Caller;
 use crate::serve::flight::Flight;
 use crate::serve::flight::error::FlightError;
@@ -20,9 +21,8 @@ const MAX_ENDPOINTS: usize = 10_000;
 
 impl Flight {
     pub(super) fn cancel_flight_info(&self, caller: &Caller, body: &[u8]) -> Result<arrow_flight::Result, FlightError> {
-        let malformed = || FlightError::Malformed("the action's body cannot be decoded".to_owned());
-        let request = CancelFlightInfoRequest::decode(body).map_err(|_| malformed())?;
-        let status = self.call_off(caller, &request.info.ok_or_else(malformed)?)?;
+        let request: CancelFlightInfoRequest = decode(body)?;
+        let status = self.call_off(caller, &request.info.ok_or_else(undecodable)?)?;
         let result = CancelFlightInfoResult { status: status.into() };
         Ok(arrow_flight::Result { body: result.encode_to_vec().into() })
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use arrow_flight::{FlightEndpoint, RenewFlightEndpointRequest, Ticket};
 use prost::Message;
 
+use super::{decode, undecodable};
 use crate::gateway::Caller;
 use crate::serve::flight::Flight;
 use crate::serve::flight::error::FlightError;
@@ -15,10 +16,9 @@ use crate::serve::proto::ticket::Question as Sealed;
 
 impl Flight {
     pub(super) async fn renew(&self, mut caller: Caller, body: &[u8]) -> Result<arrow_flight::Result, FlightError> {
-        let malformed = || FlightError::Malformed("the action's body cannot be decoded".to_owned());
-        let request = RenewFlightEndpointRequest::decode(body).map_err(|_| malformed())?;
-        let endpoint = request.endpoint.ok_or_else(malformed)?;
-        let ticket = endpoint.ticket.ok_or_else(malformed)?.ticket;
+        let request: RenewFlightEndpointRequest = decode(body)?;
+        let endpoint = request.endpoint.ok_or_else(undecodable)?;
+        let ticket = endpoint.ticket.ok_or_else(undecodable)?.ticket;
         if let Sealed::Query(query) = self.tickets.open(&ticket, &mut caller)? {
             self.redeem(&caller, query).await?;
         }

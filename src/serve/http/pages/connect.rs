@@ -10,7 +10,7 @@ use crate::principal::Purpose;
 pub(super) fn section(pages: &Pages, listing: &Listing, purpose: &Purpose) -> Markup {
     let table = listing.tables.first().map(|table| format!("{}.{table}", listing.domain())).unwrap_or_default();
     let flight = &pages.flight;
-    let path = listing.path().iter().map(|part| format!("\"{part}\"")).collect::<Vec<_>>().join(", ");
+    let path = listing.address.path().iter().map(|part| format!("\"{part}\"")).collect::<Vec<_>>().join(", ");
     let purpose = Some(purpose.as_str()).filter(|purpose| !purpose.is_empty());
     let (url, authority) = (flight.url(), &flight.authority);
     let encryption = if flight.encrypted { "true" } else { "false" };

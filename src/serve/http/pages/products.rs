@@ -106,7 +106,7 @@ pub(super) fn purpose_form(action: &str, purpose: &Purpose) -> Markup {
 pub(super) fn access(listing: &Listing) -> Markup {
     let product = &listing.product;
     html! {
-        span.badge { (listing.path().join(".")) " · " (product.version) @if product.status == Status::Deprecated { " · deprecated" } }
+        span.badge { (listing.address.path().join(".")) " · " (product.version) @if product.status == Status::Deprecated { " · deprecated" } }
         " "
         @match &listing.grant {
             Some(grant) => {
