@@ -24,13 +24,19 @@ pub(super) struct Fetcher {
     allow_http_loopback: bool,
 }
 
-/// What is needed of a discovery document, and the one thing that must agree.
+/// A discovery document: the one thing that must agree, and what is needed of the rest. Read for one thing at a time, so
+/// that what it says amiss of signing people in leaves bearer tokens alone.
 #[derive(Debug, Deserialize)]
-struct Discovery {
+struct Discovery<T> {
     issuer: String,
-    jwks_uri: String,
     #[serde(flatten)]
-    login: Login,
+    rest: T,
+}
+
+/// Where its keys are.
+#[derive(Debug, Deserialize)]
+struct Keys {
+    jwks_uri: String,
 }
 
 /// What it says of signing people in; an issuer of tokens for services may say nothing.
@@ -106,8 +112,8 @@ impl Fetcher {
     /// # Errors
     /// What went wrong, for the log.
     pub(super) async fn keys(&self) -> Result<KeySet, String> {
-        let discovery = self.discover().await?;
-        KeySet::parse(&self.document(self.address("jwks_uri", &discovery.jwks_uri)?).await?)
+        let Keys { jwks_uri } = self.discover().await?;
+        KeySet::parse(&self.document(self.address("jwks_uri", &jwks_uri)?).await?)
     }
 
     /// Where the issuer signs people in.
@@ -115,7 +121,7 @@ impl Fetcher {
     /// # Errors
     /// What went wrong, for the log.
     pub(super) async fn endpoints(&self) -> Result<Endpoints, String> {
-        let login = self.discover().await?.login;
+        let login: Login = self.discover().await?;
         let endpoint = |name: &str, url: Option<String>| {
             self.address(name, &url.ok_or_else(|| format!("the discovery document has no `{name}`"))?)
         };
@@ -149,13 +155,13 @@ impl Fetcher {
         Ok((response.status(), read(url, response).await?))
     }
 
-    async fn discover(&self) -> Result<Discovery, String> {
-        let discovery: Discovery = self.document(self.discovery.clone()).await?;
+    async fn discover<T: DeserializeOwned>(&self) -> Result<T, String> {
+        let discovery: Discovery<T> = self.document(self.discovery.clone()).await?;
         // An exact match, or a document of one tenant could speak for another.
         if discovery.issuer != self.issuer {
             return Err(format!("the discovery document is of the issuer `{}`", discovery.issuer));
         }
-        Ok(discovery)
+        Ok(discovery.rest)
     }
 
     fn address(&self, name: &str, url: &str) -> Result<Url, String> {

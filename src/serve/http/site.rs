@@ -45,10 +45,13 @@ impl Site {
             if beyond_loopback && encrypted {
                 return Err("it is beyond loopback: where do browsers reach it? (`public_url`)".to_owned());
             }
+            // Browsers leave a scheme's own port out.
+            let url = Url::parse(&format!("{}://{addr}", if encrypted { "https" } else { "http" }));
+            let url = url.map_err(|error| format!("{addr} is no place for pages: {error}"))?;
             let site = Self {
-                origin: format!("{}://{addr}", if encrypted { "https" } else { "http" }),
+                origin: url.origin().ascii_serialization(),
                 secure: encrypted,
-                host: Some(addr.to_string()),
+                host: Some(url.authority().to_owned()),
                 cookie: cookie(encrypted, addr.port()),
             };
             return Ok((!beyond_loopback || encrypted).then_some(site));
@@ -169,6 +172,8 @@ mod tests {
         let local = site(&none, "127.0.0.1:8080", false).unwrap().unwrap();
         assert_eq!((local.origin.as_str(), local.secure), ("http://127.0.0.1:8080", false));
         assert_eq!(local.cookie("-form"), "airside-8080-form");
+        let usual = site(&none, "127.0.0.1:443", true).unwrap().unwrap();
+        assert_eq!((usual.origin.as_str(), usual.host.as_deref()), ("https://127.0.0.1", Some("127.0.0.1")));
         assert_eq!(site(&none, "0.0.0.0:8080", false).unwrap(), None, "plaintext beyond loopback");
         assert_eq!(site(&config("https://a.example"), "0.0.0.0:8080", false).unwrap(), None);
         assert!(site(&none, "0.0.0.0:8443", true).is_err(), "whom to believe about the address?");

@@ -64,7 +64,7 @@ pub(super) fn routes(pages: Pages) -> Router {
 pub(super) fn off() -> Router {
     let paths = ["/", "/products/{domain}/{product}", "/token", "/login", "/login/oidc/{provider}", "/login/callback"];
     let router = paths.iter().fold(Router::new(), |router, path| router.route(path, get(layout::off)));
-    router.layer(middleware::map_response(guard::with_headers))
+    router.route("/style.css", get(style)).layer(middleware::map_response(guard::with_headers))
 }
 
 async fn style() -> ([(header::HeaderName, &'static str); 3], &'static str) {

@@ -31,7 +31,7 @@ pub(super) async fn depart(State(pages): State<Arc<Pages>>, Path(provider): Path
     let departure = match pages.authenticator.depart(number, &pages.site.redirect_uri()).await {
         Ok(Some(departure)) => departure,
         Ok(None) => return layout::failure(StatusCode::NOT_FOUND, "There is no such identity provider."),
-        Err(error) => return refusal::page(&pages, &error),
+        Err(error) => return refusal::page(&error),
     };
     match serde_json::to_vec(&Away { flow: departure.flow, expires: Utc::now() + PATIENCE }) {
         Ok(away) => {
@@ -56,7 +56,7 @@ pub(super) async fn arrive(
     let returned = returned.map(|Query(returned)| returned).unwrap_or_default();
     let mut response = match arrived(&pages, &returned, &headers).await {
         Ok(person) => pages.let_in(person),
-        Err(error) => refusal::page(&pages, &error),
+        Err(error) => refusal::page(&error),
     };
     cookies::clear(response.headers_mut(), &pages.site, COOKIE);
     response

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use maud::html;
 
-use super::{Pages, layout};
+use super::layout;
 use crate::authn::AuthnError;
 
 /// The status of a refusal.
@@ -20,15 +20,14 @@ pub(super) fn status(error: &AuthnError) -> StatusCode {
     }
 }
 
-/// Says no to somebody who tried to sign in, and to the log why.
-pub(super) fn page(pages: &Pages, error: &AuthnError) -> Response {
+/// Says no to somebody who tried to sign in, and to the log why. Whoever is signed in stays so: anybody's link leads here.
+pub(super) fn page(error: &AuthnError) -> Response {
     let body = html! {
         h1 { "Not signed in" }
         p.refusal { (sentence(error)) }
         p { a href="/login" { "Try again" } }
     };
     let mut response = layout::page(status(error), "Not signed in", None, &body);
-    pages.end_session(response.headers_mut());
     said(&mut response, error);
     response
 }

@@ -57,7 +57,7 @@ impl Pages {
         let principal = self.authenticator.person(&person).and_then(|verified| self.gateway.principal(&verified));
         let principal = match principal {
             Ok(principal) => principal,
-            Err(error) => return refusal::page(self, &error),
+            Err(error) => return refusal::page(&error),
         };
         let ttl = chrono::Duration::from_std(self.session_ttl).unwrap_or(chrono::Duration::days(1));
         let expires = Utc::now().checked_add_signed(ttl).unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -67,7 +67,7 @@ impl Pages {
             sealed.as_bytes().chunks(PART).filter_map(|part| std::str::from_utf8(part).ok()).collect();
         if parts.is_empty() || parts.len() > PARTS {
             let error = AuthnError::Rejected { detail: format!("a session of {} bytes", sealed.len()) };
-            return refusal::page(self, &error);
+            return refusal::page(&error);
         }
         metrics::counter!("airside_page_sign_ins_total", "outcome" => "signed_in").increment(1);
         tracing::info!(principal = %principal.identity, "signed in to the pages");

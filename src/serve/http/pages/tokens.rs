@@ -104,7 +104,8 @@ async fn with_list(pages: &Arc<Pages>, session: &Session, status: StatusCode, sa
             (form(session, *max_days))
         },
         Err(Refusal::Off) => html! { h1 { "Tokens" } p.refusal { "This gateway keeps no personal tokens." } },
-        Err(Refusal::Token(error)) => html! { h1 { "Tokens" } p.refusal { (error) } },
+        // What was done is told nevertheless: a new token is shown this once.
+        Err(Refusal::Token(error)) => html! { h1 { "Tokens" } (said) p.refusal { (error) } },
     };
     layout::page(status, "Tokens", Some(session), &body)
 }
