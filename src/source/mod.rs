@@ -18,6 +18,7 @@ mod agreement;
 mod dataset;
 mod error;
 mod footer;
+mod history;
 mod hive;
 mod listing;
 mod location;
@@ -30,6 +31,7 @@ mod store;
 
 pub use dataset::DatasetSource;
 pub use error::{SourceError, SourceFault, classify};
+pub use history::{History, HistoryConfig, Record};
 pub use part::Part;
 pub use snapshot::{Snapshot, SnapshotFile};
 pub use store::{SourceLimits, StoreConfig, StoreError, Stores, StoresConfig};
