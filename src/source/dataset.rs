@@ -17,7 +17,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 
 use super::adapter::ContractAdapters;
-use super::agreement::File;
+use super::agreement::{File, nowhere};
 use super::error::{SourceError, SourceFault, classify};
 use super::footer::PinnedReaders;
 use super::history::Record;
@@ -124,6 +124,9 @@ impl DatasetSource {
             .try_collect()
             .await?;
         let files = share_schemas(files);
+        if let Some(column) = nowhere(&check.file_columns, files.iter().filter_map(|file| file.arrow_schema.as_ref())) {
+            return Err(SourceError::Nowhere { column });
+        }
         let each = files.iter().filter_map(|file| file.statistics.as_deref());
         let statistics = Statistics::try_merge_iter(each, layout.table.table_schema())?;
         let url = ObjectStoreUrl::parse(format!("airside://{}", snapshot.id()))?;
@@ -465,7 +468,7 @@ impl FileCheck {
     ) -> Result<PartitionedFile, SourceError> {
         let name = file.meta.location.as_ref();
         let columns: Vec<&Column> = self.file_columns.iter().collect();
-        let read_schema = File { name, footer }.agree(&columns)?;
+        let agreed = File { name, footer }.agree(&columns)?;
         let values = self
             .partition_columns
             .iter()
@@ -484,10 +487,10 @@ impl FileCheck {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let fields: Vec<&Field> = self.table_fields.iter().collect();
-        let statistics = statistics::of_file(footer, &read_schema, &fields, &values);
+        let statistics = statistics::of_file(footer, &agreed, &fields, &values);
         let mut found = PartitionedFile::new_from_meta(file.meta.clone())
             .with_partition_values(values)
-            .with_arrow_schema(read_schema);
+            .with_arrow_schema(agreed.schema);
         // Not `with_statistics`, which takes every partition value for present.
         found.statistics = Some(Arc::new(statistics));
         Ok(found)
