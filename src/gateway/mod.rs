@@ -115,6 +115,11 @@ impl Gateway {
         self.published.load().mesh().test_faults().to_vec()
     }
 
+    /// The files that are served, each dataset's by its name and version.
+    pub fn sources(&self) -> Vec<(String, Arc<DatasetSource>)> {
+        self.published.load().named_sources().map(|(key, source)| (key.to_string(), Arc::clone(source))).collect()
+    }
+
     /// What keeps datasets from being served, for their owners.
     pub fn troubles(&self) -> Vec<Trouble> {
         self.published.load().troubles().to_vec()

@@ -155,8 +155,13 @@ impl Published {
 
     /// The file snapshots in use.
     pub fn sources(&self) -> impl Iterator<Item = &Arc<DatasetSource>> {
-        self.opened.values().filter_map(|opened| match opened {
-            Opened::Files(source) => Some(source),
+        self.named_sources().map(|(_, source)| source)
+    }
+
+    /// [`Published::sources`] with what they are of.
+    pub fn named_sources(&self) -> impl Iterator<Item = (&DatasetKey, &Arc<DatasetSource>)> {
+        self.opened.iter().filter_map(|(key, opened)| match opened {
+            Opened::Files(source) => Some((key, source)),
             Opened::Derived(_) => None,
         })
     }
