@@ -1,5 +1,7 @@
 //! `airside check`: every fault of a mesh in one run, for owners and for their CI.
 
+mod data;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use self::data::DataReport;
 use super::diff::{SolverOptions, progress};
 use crate::audit::Audit;
 use crate::authn::Authenticator;
@@ -25,7 +28,7 @@ pub struct Check {
     /// The configuration file whose mesh is checked, data and all.
     #[arg(long, env = "AIRSIDE_CONFIG", default_value = "airside.toml", conflicts_with = "domain")]
     config: PathBuf,
-    /// A domain's folder, checked by itself: its contracts and policies, not its data.
+    /// A domain's folder, checked by itself: its contracts and policies; its data with --data.
     #[arg(long, requires = "governance")]
     domain: Option<PathBuf>,
     /// Exit 1 for warnings too.
@@ -37,25 +40,31 @@ pub struct Check {
     /// Prove that no policy can error, and look for permits that permit nothing. Needs the solver cvc5.
     #[arg(long)]
     prove: bool,
+    /// Look at the products' files, too: what makes them slow, and what to change. This alone fails nothing.
+    #[arg(long)]
+    data: bool,
     #[command(flatten)]
     solver: SolverOptions,
 }
 
 impl Check {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let Findings { mut faults, mut advice, policies } = match (&self.domain, &self.governance) {
+        let Findings { mut faults, mut advice, policies, data } = match (&self.domain, &self.governance) {
             (Some(domain), Some(governance)) => match mesh::load_domain(domain, governance) {
                 Ok(mesh) => {
-                    let faults = mesh.test_faults().iter().cloned().chain(query_faults(&mesh)).collect();
+                    let mut faults: Vec<Fault> = mesh.test_faults().to_vec();
+                    faults.extend(query_faults(&mesh));
                     let advice = mesh.advice(&KnownGroups::default());
-                    Findings { faults, advice, policies: Some(Arc::clone(mesh.policies())) }
+                    let data = if self.data {
+                        Some(runtime()?.block_on(data::of_domain(&mesh, domain, &mut faults))?)
+                    } else {
+                        None
+                    };
+                    Findings { faults, advice, policies: Some(Arc::clone(mesh.policies())), data }
                 }
-                Err(faults) => Findings { faults, advice: Vec::new(), policies: None },
+                Err(faults) => Findings { faults, ..Findings::default() },
             },
-            _ => {
-                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-                runtime.block_on(check_mesh(&self.config))?
-            }
+            _ => runtime()?.block_on(check_mesh(&self.config, self.data))?,
         };
         if let (true, Some(policies)) = (self.prove, policies) {
             let proofs = proof::prove(&policies, self.domain.is_some(), self.solver.limit(), &progress)?;
@@ -67,6 +76,9 @@ impl Check {
         }
         faults.iter().for_each(|fault| println!("{fault}"));
         advice.iter().for_each(|advice| println!("warning: {advice}"));
+        if let Some(data) = data {
+            print!("{data}");
+        }
         let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         match (faults.len(), advice.len()) {
             (0, 0) => println!("no faults"),
@@ -76,6 +88,10 @@ impl Check {
         }
         Ok(())
     }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 /// What is wrong with the SQL of named queries, as far as it can be told without the datasets they read.
@@ -90,20 +106,23 @@ fn query_faults(mesh: &Mesh) -> impl Iterator<Item = Fault> {
 }
 
 /// What a check found.
+#[derive(Default)]
 struct Findings {
     faults: Vec<Fault>,
     advice: Vec<Fault>,
     /// None if nothing could be loaded.
     policies: Option<Arc<Policies>>,
+    /// Of the files, if they were asked for.
+    data: Option<DataReport>,
 }
 
 /// The faults of a whole mesh: its contracts and policies, then its data.
-async fn check_mesh(file: &Path) -> Result<Findings, Box<dyn Error>> {
+async fn check_mesh(file: &Path, look_at_data: bool) -> Result<Findings, Box<dyn Error>> {
     let config = Config::load(file)?;
     let stores = Stores::with_limits(&config.stores, &config.base, config.sources)?;
     let mesh = match gateway::load(&config.mesh, &stores).await {
         Ok(mesh) => mesh,
-        Err(faults) => return Ok(Findings { faults, advice: Vec::new(), policies: None }),
+        Err(faults) => return Ok(Findings { faults, ..Findings::default() }),
     };
     let (known, mut faults) = match known_groups(&config) {
         Ok(known) => (known, Vec::new()),
@@ -118,7 +137,8 @@ async fn check_mesh(file: &Path) -> Result<Findings, Box<dyn Error>> {
     let troubles = gateway.troubles();
     let fault = |trouble: &Trouble| Fault { line: trouble.line, ..Fault::new(&trouble.file, trouble.to_string()) };
     faults.extend(troubles.iter().map(fault));
-    Ok(Findings { faults, advice, policies })
+    let data = if look_at_data { Some(DataReport::of(gateway.sources()).await?) } else { None };
+    Ok(Findings { faults, advice, policies, data })
 }
 
 /// The groups of the users and tokens files. Where an identity provider brings others along, they are not all.

@@ -51,7 +51,7 @@ use crate::fault::Fault;
 use crate::principal::Principal;
 use crate::query::{Engine, Limits};
 pub use crate::source::Part;
-use crate::source::{History, Stores};
+use crate::source::{DatasetSource, History, Stores};
 
 /// Answers questions from the mesh published last.
 pub struct Gateway {
@@ -125,6 +125,11 @@ impl Gateway {
     /// What is wrong with the policy tests themselves.
     pub fn test_faults(&self) -> Vec<Fault> {
         self.published.load().mesh().test_faults().to_vec()
+    }
+
+    /// The files that are served, each dataset's by its name and version.
+    pub fn sources(&self) -> Vec<(String, Arc<DatasetSource>)> {
+        self.published.load().sources().map(|(key, source)| (key.to_string(), Arc::clone(source))).collect()
     }
 
     /// What keeps datasets from being served, for their owners.

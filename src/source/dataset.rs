@@ -12,6 +12,8 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::physical_expr::expressions::Column as ColumnExpr;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
@@ -112,7 +114,7 @@ impl DatasetSource {
                 // A task of its own: footers decode in parallel, and a decoder that panics fails one file.
                 let task = tokio::spawn(async move {
                     let footer = footers.get(&store, &file.meta).await;
-                    let footer = footer.map_err(|error| check.unreadable(&file, error))?;
+                    let footer = footer.map_err(|error| unreadable(&file, error))?;
                     check.file(&file, &footer)
                 });
                 async move {
@@ -297,6 +299,17 @@ impl DatasetSource {
         SourceError::WrongGrant { dataset: self.dataset().name.to_string() }
     }
 
+    /// The footer of one of the snapshot's files.
+    pub(super) async fn footer(&self, file: &SnapshotFile) -> Result<Arc<ParquetMetaData>, SourceError> {
+        let PinnedReaders { store, footers } = self.inner.readers.as_ref();
+        footers.get(store, &file.meta).await.map_err(|error| unreadable(file, error))
+    }
+
+    /// How many footers may be read at once.
+    pub(super) fn concurrent_footers(&self) -> usize {
+        self.inner.origin.stores.limits().concurrent_footers.max(1)
+    }
+
     pub(super) fn files(&self) -> &[PartitionedFile] {
         &self.reads.files
     }
@@ -461,11 +474,7 @@ struct FileCheck {
 }
 
 impl FileCheck {
-    fn file(
-        &self,
-        file: &SnapshotFile,
-        footer: &Arc<datafusion::parquet::file::metadata::ParquetMetaData>,
-    ) -> Result<PartitionedFile, SourceError> {
+    fn file(&self, file: &SnapshotFile, footer: &Arc<ParquetMetaData>) -> Result<PartitionedFile, SourceError> {
         let name = file.meta.location.as_ref();
         let columns: Vec<&Column> = self.file_columns.iter().collect();
         let agreed = File { name, footer }.agree(&columns)?;
@@ -495,14 +504,14 @@ impl FileCheck {
         found.statistics = Some(Arc::new(statistics));
         Ok(found)
     }
+}
 
-    fn unreadable(&self, file: &SnapshotFile, error: datafusion::parquet::errors::ParquetError) -> SourceError {
-        let name = file.meta.location.to_string();
-        match classify(&error) {
-            Some(SourceFault::Changed) => SourceError::Changed { file: name },
-            Some(SourceFault::Unavailable) => SourceError::io(name, error),
-            Some(SourceFault::Damaged) | None => SourceError::Damaged { file: name, reason: error.to_string() },
-        }
+fn unreadable(file: &SnapshotFile, error: ParquetError) -> SourceError {
+    let name = file.meta.location.to_string();
+    match classify(&error) {
+        Some(SourceFault::Changed) => SourceError::Changed { file: name },
+        Some(SourceFault::Unavailable) => SourceError::io(name, error),
+        Some(SourceFault::Damaged) | None => SourceError::Damaged { file: name, reason: error.to_string() },
     }
 }
 

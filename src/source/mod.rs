@@ -14,6 +14,7 @@
 //! and reads whatever it finds), writing, and credentials taken from the environment unasked.
 
 mod adapter;
+pub mod advice;
 mod agreement;
 mod dataset;
 mod error;
