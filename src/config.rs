@@ -83,11 +83,14 @@ pub struct Config {
 pub struct DataConfig {
     /// Seconds between two looks at the products' files.
     pub refresh_seconds: u64,
+    /// Seconds that a look waits for stores. What has not answered by then is taken over when it has; its datasets go on
+    /// as they were.
+    pub patience_seconds: u64,
 }
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { refresh_seconds: 60 }
+        Self { refresh_seconds: 60, patience_seconds: 10 }
     }
 }
 

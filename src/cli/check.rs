@@ -5,7 +5,6 @@ mod data;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 
@@ -15,13 +14,13 @@ use crate::audit::Audit;
 use crate::authn::Authenticator;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::gateway::{self, Gateway, Trouble};
+use crate::gateway::{self, Data, Gateway, Trouble};
 use crate::mesh::{self, KnownGroups, Mesh};
 use crate::policy::Policies;
 use crate::policy::proof;
 use crate::query::{Engine, Limits, MaskKey, QueryTemplate};
 use crate::seal::SealKeys;
-use crate::source::{History, Stores};
+use crate::source::Stores;
 
 #[derive(Debug, Args)]
 pub struct Check {
@@ -132,8 +131,7 @@ async fn check_mesh(file: &Path, look_at_data: bool) -> Result<Findings, Box<dyn
     let advice = mesh.advice(&known);
     let policies = Some(Arc::clone(mesh.policies()));
     let engine = Engine::new(&config.query, MaskKey::random())?;
-    let gateway =
-        Gateway::open(mesh, stores, engine, config.limits, Duration::ZERO, History::off(), Audit::off()).await;
+    let gateway = Gateway::open(mesh, Data::once(stores), engine, config.limits, Audit::off()).await;
     let troubles = gateway.troubles();
     let fault = |trouble: &Trouble| Fault { line: trouble.line, ..Fault::new(&trouble.file, trouble.to_string()) };
     faults.extend(troubles.iter().map(fault));

@@ -16,7 +16,7 @@ use crate::audit::Audit;
 use crate::authn::Authenticator;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::gateway::{self, Gateway};
+use crate::gateway::{self, Data, Gateway};
 use crate::mesh::{WatchConfig, Watcher};
 use crate::query::Engine;
 use crate::seal::SealKeys;
@@ -92,10 +92,15 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
 
     let mesh = gateway::load(&config.mesh, &stores).await.map_err(Faults)?;
     let watcher = Watcher::start(&config.mesh, mesh.version(), WatchConfig::default())?;
-    let kept = Duration::from_secs(config.tickets.ttl_seconds);
     let history = History::open(&config.snapshots, &config.base)
         .map_err(|error| format!("the folder of `[snapshots]` cannot be used: {error}"))?;
-    let gateway = Gateway::open(mesh, stores, engine, config.limits.clone(), kept, history, audit.clone()).await;
+    let data = Data {
+        stores,
+        patience: Duration::from_secs(config.data.patience_seconds),
+        kept: Duration::from_secs(config.tickets.ttl_seconds),
+        history,
+    };
+    let gateway = Gateway::open(mesh, data, engine, config.limits.clone(), audit.clone()).await;
     let gateway = Arc::new(gateway);
 
     let draining = CancellationToken::new();

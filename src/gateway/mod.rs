@@ -14,6 +14,7 @@ pub mod insight;
 mod kept;
 mod moment;
 mod named;
+mod opening;
 mod publish;
 mod question;
 mod receipt;
@@ -44,6 +45,7 @@ pub use takeover::{load, load_edited};
 use self::cancel::Cancellations;
 use self::feed::Following;
 use self::kept::Kept;
+use self::opening::{Look, Openings};
 use self::publish::Published;
 use crate::audit::Audit;
 use crate::authn::{AuthnError, Verified};
@@ -59,7 +61,7 @@ pub struct Gateway {
     /// Snapshots that may still be asked for, though a newer one answers new questions.
     kept: Kept,
     engine: Engine,
-    stores: Stores,
+    openings: Openings,
     limits: Limits,
     /// Callers that look behind decisions.
     inspections: Arc<Semaphore>,
@@ -69,19 +71,32 @@ pub struct Gateway {
     feeds: Arc<Semaphore>,
 }
 
+/// Where a gateway's data comes from, and how long it is kept in mind.
+pub struct Data {
+    /// The stores of the products' files.
+    pub stores: Stores,
+    /// How long a look at them waits.
+    pub patience: Duration,
+    /// How long snapshots that were replaced stay in memory: as long as a ticket lives.
+    pub kept: Duration,
+    /// Where they are on record beyond that.
+    pub history: History,
+}
+
+impl Data {
+    /// For whoever asks a few questions and ends.
+    pub fn once(stores: Stores) -> Self {
+        let (patience, kept) = (Duration::from_secs(600), Duration::from_secs(60));
+        Self { stores, patience, kept, history: History::off() }
+    }
+}
+
 impl Gateway {
     /// Publishes `mesh`: opens every dataset it serves. One that cannot be opened is not served; the others are.
-    /// Snapshots that were replaced stay for `kept`, as long as a ticket lives, and in `history` beyond.
-    pub async fn open(
-        mesh: crate::mesh::Mesh,
-        stores: Stores,
-        engine: Engine,
-        limits: Limits,
-        kept: Duration,
-        history: History,
-        audit: Audit,
-    ) -> Self {
-        let published = Published::open(Arc::new(mesh), &stores, &engine, &limits, None).await;
+    pub async fn open(mesh: crate::mesh::Mesh, data: Data, engine: Engine, limits: Limits, audit: Audit) -> Self {
+        let Data { stores, patience, kept, history } = data;
+        let openings = Openings::new(stores, patience);
+        let published = Published::open(Arc::new(mesh), &openings, &engine, &limits, None, Look::Again).await;
         published.report();
         let snapshots = Kept::new(history, kept);
         snapshots.record(&published).await;
@@ -89,7 +104,7 @@ impl Gateway {
             published: ArcSwap::from_pointee(published),
             kept: snapshots,
             engine,
-            stores,
+            openings,
             limits,
             inspections: Arc::new(Semaphore::new(insight::INSPECTIONS)),
             audit,

@@ -5,13 +5,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::StreamExt;
-use futures::stream;
+use futures::future;
 
+use super::opening::{Look, NotOpened, Openings, Wanted};
 use crate::mesh::Mesh;
 use crate::product::{Dataset, Name, Origin, Product, Version};
 use crate::query::{Engine, Limits, QueryTemplate, Statement};
-use crate::source::{DatasetSource, Stores};
+use crate::source::DatasetSource;
 
 /// One version of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,31 +102,35 @@ pub struct Published {
     troubles: Vec<Trouble>,
 }
 
-/// Datasets opened at once.
-const CONCURRENCY: usize = 16;
-
 impl Published {
-    /// Opens every served dataset of `mesh`; a snapshot of `previous` that still holds is kept.
-    pub async fn open(
+    /// Opens every served dataset of `mesh`; a snapshot of `previous` that still holds is kept, and so is one whose store
+    /// does not answer.
+    pub(super) async fn open(
         mesh: Arc<Mesh>,
-        stores: &Stores,
+        openings: &Openings,
         engine: &Engine,
         limits: &Limits,
         previous: Option<&Self>,
+        look: Look,
     ) -> Self {
-        let served = served(&mesh);
-        let outcomes: Vec<_> = stream::iter(served)
-            .map(|(product, dataset)| {
-                let mesh = &mesh;
-                async move {
-                    let key = DatasetKey::new(&product, &dataset);
-                    let outcome = Outcome::of(open_dataset(mesh, stores, limits, previous, &product, &dataset).await);
-                    (key, product, outcome)
-                }
-            })
-            .buffer_unordered(CONCURRENCY)
-            .collect()
-            .await;
+        let until = openings.until();
+        let outcomes = served(&mesh).into_iter().map(|(product, dataset)| {
+            let mesh = &mesh;
+            async move {
+                let opened = match &dataset.origin {
+                    Origin::Derived { sql } => derived(sql, limits),
+                    Origin::Files(_) => {
+                        let wanted = Wanted::of(mesh, &product, &dataset, previous);
+                        match wanted {
+                            Some(wanted) => openings.open(wanted, look, until).await.map(Opened::Files),
+                            None => Err("its domain is gone".to_owned().into()),
+                        }
+                    }
+                };
+                (DatasetKey::new(&product, &dataset), product, Outcome::of(opened))
+            }
+        });
+        let outcomes = future::join_all(outcomes).await;
         let mut opened = HashMap::new();
         let mut troubles = Vec::new();
         for (key, product, outcome) in outcomes {
@@ -234,19 +238,6 @@ struct Outcome {
     trouble: Option<String>,
 }
 
-/// Why a dataset, or a newer snapshot of it, could not be opened.
-struct NotOpened {
-    reason: String,
-    /// The snapshot that still answers.
-    kept: Option<Arc<DatasetSource>>,
-}
-
-impl From<String> for NotOpened {
-    fn from(reason: String) -> Self {
-        Self { reason, kept: None }
-    }
-}
-
 impl Outcome {
     fn of(result: Result<Opened, NotOpened>) -> Self {
         match result {
@@ -256,32 +247,23 @@ impl Outcome {
     }
 }
 
-async fn open_dataset(
-    mesh: &Mesh,
-    stores: &Stores,
-    limits: &Limits,
-    previous: Option<&Published>,
-    product: &Product,
-    dataset: &Arc<Dataset>,
-) -> Result<Opened, NotOpened> {
-    if let Origin::Derived { sql } = &dataset.origin {
-        let statement = Statement::parse(sql, limits).map_err(|error| format!("its query: {}", error.message()))?;
-        return Ok(Opened::Derived(Arc::new(statement)));
+impl<'a> Wanted<'a> {
+    /// A dataset of files of a mesh; none if nobody owns it.
+    fn of(
+        mesh: &'a Mesh,
+        product: &'a Product,
+        dataset: &'a Arc<Dataset>,
+        previous: Option<&Published>,
+    ) -> Option<Self> {
+        let key = DatasetKey::new(product, dataset);
+        let root = mesh.domains().get(&product.id.domain)?.data.as_str();
+        let previous = previous.and_then(|previous| previous.source(&key)).cloned();
+        let previous = previous.filter(|source| source.dataset() == dataset && source.data_root() == root);
+        Some(Self { key, product: &product.id, dataset, root, previous })
     }
-    let domain = mesh.domains().get(&product.id.domain).ok_or_else(|| "its domain is gone".to_owned())?;
-    let root = domain.data.as_str();
-    if let Some(Opened::Files(source)) =
-        previous.and_then(|previous| previous.opened(&DatasetKey::new(product, dataset)))
-        && source.dataset() == dataset
-        && source.data_root() == root
-    {
-        return match source.refresh().await {
-            Ok(None) => Ok(Opened::Files(Arc::clone(source))),
-            Ok(Some(newer)) => Ok(Opened::Files(Arc::new(newer))),
-            // A store that fails for a moment, or a file that breaks the contract, must not take the product away.
-            Err(error) => Err(NotOpened { reason: error.to_string(), kept: Some(Arc::clone(source)) }),
-        };
-    }
-    let source = DatasetSource::open(stores, root, &product.id, dataset).await.map_err(|error| error.to_string())?;
-    Ok(Opened::Files(Arc::new(source)))
+}
+
+fn derived(sql: &str, limits: &Limits) -> Result<Opened, NotOpened> {
+    let statement = Statement::parse(sql, limits).map_err(|error| format!("its query: {}", error.message()))?;
+    Ok(Opened::Derived(Arc::new(statement)))
 }

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::Gateway;
 use super::feed::Following;
+use super::opening::Look;
 use super::publish::Published;
 use crate::fault::Fault;
 use crate::mesh::{FileEdit, Mesh, MeshConfig, Watcher};
@@ -27,9 +28,9 @@ enum Takeover {
 impl Gateway {
     /// Serves `mesh` from now on, unless datasets that are served would be lost. Answers under way keep what they
     /// started with.
-    async fn take_over(&self, mesh: Arc<Mesh>) -> Takeover {
+    async fn take_over(&self, mesh: Arc<Mesh>, look: Look) -> Takeover {
         let previous = self.published.load_full();
-        let next = Published::open(mesh, &self.stores, &self.engine, &self.limits, Some(&previous)).await;
+        let next = Published::open(mesh, &self.openings, &self.engine, &self.limits, Some(&previous), look).await;
         let mut lost = previous.lost_in(&next).peekable();
         if lost.peek().is_some() {
             for trouble in lost {
@@ -70,7 +71,10 @@ impl Gateway {
                     if unwatched || last == Takeover::Refused {
                         last = self.reload(config).await;
                     }
-                    self.take_over(Arc::clone(self.published.load().mesh())).await;
+                    self.take_over(self.mesh(), Look::Again).await;
+                }
+                () = self.openings.late() => {
+                    self.take_over(self.mesh(), Look::AtLate).await;
                 }
                 changed = changes.changed() => {
                     if changed.is_err() {
@@ -83,10 +87,14 @@ impl Gateway {
         }
     }
 
+    fn mesh(&self) -> Arc<Mesh> {
+        Arc::clone(self.published.load().mesh())
+    }
+
     async fn reload(&self, config: &MeshConfig) -> Takeover {
-        let outcome = match load(config, &self.stores).await {
+        let outcome = match load(config, self.openings.stores()).await {
             Ok(mesh) if mesh.version() == self.published.load().mesh().version() => return Takeover::TakenOver,
-            Ok(mesh) => self.take_over(Arc::new(mesh)).await,
+            Ok(mesh) => self.take_over(Arc::new(mesh), Look::Again).await,
             Err(faults) => {
                 for fault in &faults {
                     tracing::error!(%fault, "{REFUSED}");

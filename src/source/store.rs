@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use object_store::ObjectStore;
+use object_store::limit::LimitStore;
 use object_store::path::Path as StorePath;
 use serde::Deserialize;
 use thiserror::Error;
@@ -86,8 +87,10 @@ pub struct StoreConfig {
     pub anonymous: bool,
     /// Longest time for one request, in seconds; 60 without it.
     pub timeout_seconds: Option<u64>,
-    /// How often a failed request is tried again; 4 without it.
+    /// How often a failed request is tried again, after pauses that grow and are drawn at random; 4 without it.
     pub retries: Option<usize>,
+    /// Most requests under way at once; 64 without it. More wait for their turn.
+    pub max_requests: Option<usize>,
 }
 
 /// Why a store cannot be used. Never holds a credential.
@@ -189,6 +192,7 @@ impl Stores {
         }
         let (name, config) = self.inner.by_origin.get(origin).ok_or_else(|| StoreError::Unknown(origin.to_owned()))?;
         let store = build::build(name, config, origin, &self.inner.base)?;
+        let store: Arc<dyn ObjectStore> = Arc::new(LimitStore::new(store, max_requests(config)));
         opened.insert(origin.to_owned(), Arc::clone(&store));
         Ok(store)
     }
@@ -221,6 +225,10 @@ impl fmt::Debug for Stores {
 fn timeouts(config: &StoreConfig) -> (Duration, Duration) {
     let request = Duration::from_secs(config.timeout_seconds.unwrap_or(60).max(1));
     (request, request.saturating_mul(3))
+}
+
+fn max_requests(config: &StoreConfig) -> usize {
+    config.max_requests.unwrap_or(64).max(1)
 }
 
 /// `scheme://authority` of a store's URL, or the reason why it is none.

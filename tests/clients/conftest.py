@@ -20,6 +20,7 @@ from adbc_driver_flightsql import DatabaseOptions
 import everything as every_type
 import gateway as gateways
 import hostile
+import stores
 from certificates import Authority
 from gateway import Gateway
 from mesh_files import MeshFiles
@@ -166,6 +167,13 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
     yield Vault(running, hostile.Sweep(directory))
     assert running.stop() == 0, running.tail()
     assert "panicked" not in running.log_text(), running.tail(200)
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stores.Store]:
+    """One real S3 store for the whole session: each test has a prefix of its own."""
+    with stores.ceph(tmp_path_factory.mktemp("ceph") / "store") as store:
+        yield store
 
 
 @pytest.fixture(scope="session")

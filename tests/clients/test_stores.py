@@ -1,0 +1,120 @@
+"""The same over every kind of store: files in partitions, one snapshot an answer, no word of the store's to callers."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+import pyarrow.flight as flight
+import pytest
+
+import lake
+import stores
+import wire
+from lake import DAYS, ROWS, Lake, day, rows
+from receipts import decode
+
+needs_stores = pytest.mark.skipif("AIRSIDE_STORES_DIR" not in os.environ, reason="needs stores: run `make clients`")
+KINDS = {"local": stores.local, "s3": None, "azure": stores.azurite, "gcs": stores.gcs}
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=[] if kind == "local" else needs_stores) for kind in KINDS]
+)
+def own(request, tmp_path_factory) -> Iterator[Lake]:
+    """A gateway over a store of each kind."""
+    directory = tmp_path_factory.mktemp(request.param)
+    if request.param == "s3":
+        yield from served(request.getfixturevalue("ceph").below("own"), directory)
+    else:
+        with KINDS[request.param](directory / "store") as store:
+            yield from served(store, directory)
+
+
+def served(store: stores.Store, directory) -> Iterator[Lake]:
+    lake.fill(store)
+    running = lake.serve(directory / "mesh", store)
+    yield running
+    assert running.running.stop() == 0, running.running.tail()
+    log = running.running.log_text()
+    for secret in (stores.KEY, stores.SECRET, stores.AZURE_KEY, "panicked"):
+        assert secret not in log, secret
+
+
+def everything() -> list[int]:
+    return [id for number in range(DAYS) for id in rows(number)["id"].to_pylist()]
+
+
+def test_partitions_are_typed_and_pruned(own):
+    assert own.ids("keeper") == everything()
+    assert own.ids("keeper", "day = DATE '2026-01-02'") == rows(1)["id"].to_pylist()
+    assert own.ids("keeper", "day > DATE '2027-01-01'") == []
+    days = own.ask("keeper", "SELECT day, count(*) AS n FROM own.events GROUP BY day ORDER BY day").to_pydict()
+    assert days == {"day": [day(number) for number in range(DAYS)], "n": [ROWS] * DAYS}
+
+
+def test_row_filters_hold_over_columns_and_partitions(own):
+    expected = [id for id in everything() if id % 2 and id >= 1000]
+    assert own.ids("reader") == expected
+    assert own.ids("reader", "note LIKE 'note 1%'") == [id for id in expected if str(id).startswith("1")]
+
+
+def test_a_location_is_a_folder_a_glob_or_a_file(own):
+    assert own.ids("keeper", table="globbed") == [id for id in everything() if id < 2000]
+    assert own.ids("keeper", table="single") == rows(0)["id"].to_pylist()
+
+
+def test_an_answer_reads_the_files_of_its_moment(own):
+    """New files are for new questions; what was replaced or deleted ends the answer, and is never mixed in."""
+    extra = lake.path(1, "part-1.parquet")
+    before = own.info("keeper", "SELECT id FROM own.events")
+    first = snapshot(before)
+    own.store.write(extra, lake.parquet(rows(1, start=500)))
+    own.eventually(sorted(everything() + rows(1, start=500)["id"].to_pylist()))
+    assert own.read("keeper", before).num_rows == DAYS * ROWS
+    added = own.info("keeper", wire.product_request("own", "events", since=first))
+    assert sorted(own.read("keeper", added)["id"].to_pylist()) == rows(1, start=500)["id"].to_pylist()
+    as_of = own.info("keeper", wire.product_request("own", "events", as_of=first))
+    assert own.read("keeper", as_of).num_rows == DAYS * ROWS
+
+    ticket = own.info("keeper", "SELECT id, note FROM own.events")
+    own.store.write(extra, lake.parquet(rows(1, start=700)))
+    assert_gone(own, ticket)
+    own.eventually(sorted(everything() + rows(1, start=700)["id"].to_pylist()))
+    ticket = own.info("keeper", "SELECT id, note FROM own.events")
+    own.store.delete(extra)
+    assert_gone(own, ticket)
+    own.eventually(everything())
+
+
+def snapshot(info: flight.FlightInfo) -> str:
+    [dataset] = decode(info.app_metadata).datasets
+    return dataset.snapshot
+
+
+def assert_gone(own: Lake, ticket: flight.FlightInfo) -> None:
+    with pytest.raises(flight.FlightUnavailableError) as refused:
+        own.read("keeper", ticket)
+    assert not re.search(
+        r"parquet|lake|events/|127\.0\.0\.1:\d+/",
+        str(refused.value).split("Client context")[0].split("gRPC client debug")[0],
+    )
+
+
+@needs_stores
+def test_a_web_server_serves_single_files(tmp_path):
+    """It has no listings, so a folder cannot be found there, and says so to the operator."""
+    with stores.web(tmp_path / "files") as store:
+        lake.fill(store)
+        running = lake.serve(tmp_path / "mesh", store, places={"single": "single.parquet", "folder": "events/"})
+        try:
+            assert running.ids("keeper", table="single") == rows(0)["id"].to_pylist()
+            with pytest.raises(flight.FlightUnavailableError):
+                running.ids("keeper", table="folder")
+            ticket = running.info("keeper", "SELECT id FROM own.single")
+            store.write("single.parquet", lake.parquet(rows(2)))
+            assert_gone(running, ticket)
+            running.eventually(rows(2)["id"].to_pylist(), table="single")
+        finally:
+            assert running.running.stop() == 0
