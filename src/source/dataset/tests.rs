@@ -849,6 +849,7 @@ fn product(dataset: &Arc<Dataset>) -> Product {
         queries: Vec::new(),
         promises: Vec::new(),
         support: Vec::new(),
+        lines: crate::product::Lines::default(),
         file: PathBuf::new(),
     }
 }
