@@ -252,8 +252,8 @@ def test_a_new_major_version_may_break_everything(check, meshes):
     assert result.returncode == 0, result.stdout
 
 
-@WAYS
-def test_additions_need_a_new_version_and_are_told(check, meshes):
+def test_additions_need_a_new_version_and_are_told(meshes):
+    """In a domain's own CI, where there is no data: no file has the column yet."""
     key = "      - name: o_orderkey\n"
     edit(meshes[1], key, "      - {name: clerk, physicalName: o_clerk2, logicalType: string}\n" + key)
     result = of_domain(*meshes)
@@ -261,7 +261,6 @@ def test_additions_need_a_new_version_and_are_told(check, meshes):
     assert "1.0.0 is not what it was: the column `clerk` of `orders` is new" in result.stdout, result.stdout
     assert "write `version: 1.1.0`" in result.stdout
     edit(meshes[1], "version: 1.0.0", "version: 1.1.0")
-    edit(meshes[1], "physicalName: o_clerk2", "physicalName: o_comment2")
     result = of_domain(*meshes)
     assert result.returncode == 0, result.stdout
     assert "changed: sales.orders 1.0.0 → 1.1.0: the column `clerk` of `orders` is new" in result.stdout
