@@ -121,6 +121,7 @@ fn product() -> (Arc<Product>, Arc<Dataset>) {
         queries: Vec::new(),
         promises: Vec::new(),
         support: Vec::new(),
+        lines: airside::product::Lines::default(),
         file: PathBuf::new(),
     };
     (Arc::new(product), dataset)

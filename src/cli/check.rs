@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use self::data::DataReport;
+use super::against;
 use super::diff::{SolverOptions, progress};
 use crate::audit::Audit;
 use crate::authn::Authenticator;
@@ -42,6 +43,9 @@ pub struct Check {
     /// Look at the products' files, too: what makes them slow, and what to change. This alone fails nothing.
     #[arg(long)]
     data: bool,
+    /// The earlier configuration, with `--domain` the domain's earlier folder: refuse what breaks its consumers.
+    #[arg(long, value_name = "OLD")]
+    against: Option<PathBuf>,
     #[command(flatten)]
     solver: SolverOptions,
 }
@@ -72,6 +76,14 @@ impl Check {
             advice.extend(unproven.map(|fault| Fault { reason: format!("not proven: {}", fault.reason), ..fault }));
             advice.extend(proofs.warnings);
             println!("{} policies looked at, in every environment they apply to", proofs.policies);
+        }
+        if let Some(old) = &self.against {
+            let found = match &self.domain {
+                Some(domain) => against::domains(old, domain)?,
+                None => against::configurations(old, &self.config)?,
+            };
+            found.changes.iter().for_each(|change| println!("changed: {change}"));
+            faults.extend(found.faults);
         }
         faults.iter().for_each(|fault| println!("{fault}"));
         advice.iter().for_each(|advice| println!("warning: {advice}"));

@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod access;
+mod against;
 mod audit;
 mod change;
 mod check;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use object_store::ObjectStore;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -12,7 +13,8 @@ use super::feed::Following;
 use super::opening::Look;
 use super::publish::Published;
 use crate::fault::Fault;
-use crate::mesh::{FileEdit, Mesh, MeshConfig, Watcher};
+use crate::mesh::{self, FileEdit, Mesh, MeshConfig, Watcher};
+use crate::product::Product;
 use crate::source::Stores;
 
 /// How often records of snapshots are looked through for old ones.
@@ -120,11 +122,20 @@ pub async fn load(config: &MeshConfig, stores: &Stores) -> Result<Mesh, Vec<Faul
 /// # Errors
 /// Every fault of every file.
 pub async fn load_edited(config: &MeshConfig, stores: &Stores, edits: &[FileEdit]) -> Result<Mesh, Vec<Fault>> {
-    let open = |url: &Url| {
-        let (store, _) = stores.open_prefix(url.as_str()).map_err(|error| error.to_string())?;
-        Ok(store)
-    };
-    Mesh::load_edited(config, &open, edits).await
+    Mesh::load_edited(config, &opening(stores), edits).await
+}
+
+/// Reads the contracts of a mesh and nothing else of it.
+///
+/// # Errors
+/// Every fault of the contracts, and of finding them.
+pub async fn load_contracts(config: &MeshConfig, stores: &Stores) -> Result<Vec<Arc<Product>>, Vec<Fault>> {
+    mesh::load_contracts(config, &opening(stores)).await
+}
+
+/// How roots in object stores are opened.
+fn opening(stores: &Stores) -> impl Fn(&Url) -> Result<Arc<dyn ObjectStore>, String> + Send + Sync {
+    |url: &Url| Ok(stores.open_prefix(url.as_str()).map_err(|error| error.to_string())?.0)
 }
 
 impl Takeover {

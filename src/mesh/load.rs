@@ -77,6 +77,29 @@ pub fn load_domain_edited(domain: &Path, governance: &Path, edits: &[FileEdit]) 
     Loader { judged: Some(name), ..Loader::default() }.mesh(&MeshConfig::default(), bundles)
 }
 
+/// The contracts of a mesh and nothing else of it: what its consumers were promised, whatever is wrong with its policies or
+/// has become of the standards since.
+///
+/// # Errors
+/// Every fault of the contracts, and of finding them.
+pub async fn load_contracts(config: &MeshConfig, open: OpenStore<'_>) -> Result<Vec<Arc<Product>>, Vec<Fault>> {
+    Loader::contracts(roots::read(config, open).await)
+}
+
+/// The contracts of a domain's folder, as those of the domain that lies in `as_in`: checkouts have names of their own.
+///
+/// # Errors
+/// As [`load_contracts`].
+pub fn load_domain_contracts(folder: &Path, as_in: &Path) -> Result<Vec<Arc<Product>>, Vec<Fault>> {
+    let name = domain_name(as_in, &folder::read(as_in, Kind::Domain));
+    let mut reading = folder::read(folder, Kind::Domain);
+    // Its name is given.
+    reading.files.retain(|file| file.path != "domain.toml");
+    let mut bundles = Bundles::default();
+    bundles.add(Kind::Domain, &folder.to_string_lossy(), Some(&name), reading);
+    Loader::contracts(bundles)
+}
+
 fn domain_name(domain: &Path, reading: &Reading) -> String {
     let named = reading.files.iter().find(|file| file.path == "domain.toml").and_then(|file| {
         let source = TextFile { file: file.shown.clone(), text: String::from_utf8(file.bytes.clone()).ok()? };
@@ -111,6 +134,21 @@ impl Loader {
         let mut loader = Self::default();
         loader.domain(name, bundles.to_vec(), &MeshConfig::default(), &Standards::default());
         loader.faults.is_empty()
+    }
+
+    fn contracts(bundles: Bundles) -> Result<Vec<Arc<Product>>, Vec<Fault>> {
+        let mut loader = Self { faults: bundles.faults, ..Self::default() };
+        let mut products = Vec::new();
+        for (name, bundles) in bundles.domains {
+            match Name::parse(&name) {
+                Ok(name) => {
+                    let contracts = bundles.iter().flat_map(|bundle| &bundle.contracts).cloned().collect::<Vec<_>>();
+                    products.extend(loader.products(&name, &contracts, "", &Standards::default()));
+                }
+                Err(error) => loader.say(&name, format!("a domain's folder has its name: {error}"), "rename it"),
+            }
+        }
+        if loader.faults.is_empty() { Ok(products) } else { Err(loader.faults) }
     }
 
     fn mesh(mut self, config: &MeshConfig, mut bundles: Bundles) -> Result<Mesh, Vec<Fault>> {

@@ -38,7 +38,7 @@ pub use advice::KnownGroups;
 pub use change::{Asked, Change, ChangeError, FileEdit, Outcome};
 pub use config::{DomainConfig, MeshConfig};
 pub use domain::Domain;
-pub use load::{load_domain, load_domain_edited};
+pub use load::{load_contracts, load_domain, load_domain_contracts, load_domain_edited};
 pub use policy_test::{Denial, Expectation, PolicyTest, TestPrincipal};
 pub use resolve::{Served, ServedQuery};
 pub use store::OpenStore;

@@ -1,6 +1,8 @@
 //! Data products: their names, their contracts, and the model the rest of Airside works with.
 
 mod address;
+mod compatibility;
+mod lines;
 mod mask;
 mod model;
 mod name;
@@ -10,6 +12,8 @@ mod query;
 mod version;
 
 pub use address::{Address, AddressError, ProductId};
+pub use compatibility::{Compatibility, compare};
+pub use lines::Lines;
 pub use mask::{Mask, UnknownMask};
 pub use model::{Column, Dataset, ForeignKey, Location, Origin, Product, Promise, QualityRule, Role, Status};
 pub use name::{MAX_NAME_LENGTH, Name, NameError, version_suffix};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::address::ProductId;
+use super::lines::Lines;
 use super::mask::Mask;
 use super::name::Name;
 use super::query::NamedQuery;
@@ -50,6 +51,8 @@ pub struct Product {
     pub support: Vec<(String, Option<String>)>,
     /// The contract's file, for faults and logs only: consumers never learn it.
     pub file: PathBuf,
+    /// Where things stand in it.
+    pub lines: Lines,
 }
 
 /// A kind of consumer as the contract describes it (ODCS `roles`).

@@ -248,6 +248,7 @@ fn product(table: &str, columns: &[Column], origin: Origin) -> (Arc<Product>, Ar
         queries: Vec::new(),
         promises: Vec::new(),
         support: Vec::new(),
+        lines: crate::product::Lines::default(),
         file: PathBuf::new(),
     };
     (Arc::new(product), dataset)

@@ -67,6 +67,7 @@ pub(in crate::policy) fn product(domain: &str, product: &str, version: &str, col
         queries: Vec::new(),
         promises: Vec::new(),
         support: Vec::new(),
+        lines: crate::product::Lines::default(),
         file: PathBuf::from(format!("{product}.odcs.yaml")),
     })
 }

@@ -107,10 +107,9 @@ fn rows(from: usize, old: bool) -> RecordBatch {
             "ratio" => Arc::new(Float64Array::from_iter(at().map(|row| {
                 some(6, row).then(|| if old { (noise(row) % 1000) as f64 / 8.0 } else { noise(row) as f64 / 1e9 })
             }))),
-            "at" => {
-                let micros = if old { 1_000 } else { 1 };
-                typed(ints(&|row| (noise(row) % 5_000_000 - 1_000) / micros * micros, 10), data_type)
-            }
+            // Old ones in whole tenths of a second, so that some are on either side of the literals below.
+            "at" if old => typed(ints(&|row| noise(row) % 50 * 100_000, 10), data_type),
+            "at" => typed(ints(&|row| noise(row) % 5_000_000 - 1_000, 10), data_type),
             "code" => text(&|row| format!("c{:03}", noise(row) % 300), 11),
             _ if old && !matches!(column.name.as_str(), "rec" | "tags") => new_null_array(data_type, ROWS),
             "note" => text(&|row| format!("note {}", noise(row) % 40), 5),
@@ -237,12 +236,12 @@ async fn world(threads: usize, filter: &RowFilter) -> Fixture {
 /// Each of a few predicates on each column, with literals that a narrower type has, lacks, and has not exactly.
 fn atoms() -> Vec<String> {
     let literals: [(&str, &[&str]); 13] = [
-        ("id", &["0", "5", "100", "191", "40000", "-1"]),
+        ("id", &["5", "191", "40000"]),
         ("region", &["'EU'", "'XX'"]),
-        ("total", &["0", "-50", "49", "5000000000", "-3000000000", "2147483647"]),
-        ("small", &["0", "-1", "199", "255", "256", "30000"]),
-        ("price", &["0", "1.25", "1.2345", "-3.3333", "49.9900", "0.0001"]),
-        ("ratio", &["0", "0.5", "12.125", "0.1", "-1", "1e300"]),
+        ("total", &["-50", "49", "5000000000", "2147483647"]),
+        ("small", &["0", "199", "256", "-1"]),
+        ("price", &["1.25", "1.2345", "-3.3333", "49.9900"]),
+        ("ratio", &["12.125", "0.1", "1e300"]),
         (
             "at",
             &[
@@ -252,7 +251,7 @@ fn atoms() -> Vec<String> {
                 "TIMESTAMP '2262-01-01T00:00:00'",
             ],
         ),
-        ("code", &["'c007'", "'c150'", "'c299'", "'zzz'"]),
+        ("code", &["'c150'", "'zzz'"]),
         ("note", &["'note 7'", "''"]),
         ("late", &["0", "25", "3000000000"]),
         ("due", &["DATE '1990-01-01'", "DATE '2030-01-01'"]),
@@ -262,12 +261,13 @@ fn atoms() -> Vec<String> {
     let mut atoms = Vec::new();
     for (column, literals) in literals {
         for literal in literals {
-            atoms.extend(["=", "<>", "<"].map(|op| format!("{column} {op} {literal}")));
+            atoms.extend(["=", "<"].map(|op| format!("{column} {op} {literal}")));
             atoms.push(format!("{literal} <= {column}"));
         }
         let all = literals.join(", ");
         atoms.push(format!("{column} IN ({all})"));
         atoms.push(format!("{column} NOT IN ({all})"));
+        atoms.push(format!("{column} <> {}", literals[literals.len() - 1]));
         atoms.push(format!("{column} IS DISTINCT FROM {}", literals[0]));
         atoms.push(format!("{column} IS NOT DISTINCT FROM NULL"));
     }
@@ -323,7 +323,7 @@ fn compounds(count: usize) -> Vec<String> {
 /// Asked of each of the tables, as `@`.
 fn statements() -> Vec<String> {
     let mut all: Vec<String> =
-        atoms().iter().chain(&compounds(60)).map(|atom| format!("SELECT id FROM @ WHERE {atom}")).collect();
+        atoms().iter().chain(&compounds(40)).map(|atom| format!("SELECT id FROM @ WHERE {atom}")).collect();
     for column in columns().iter().map(|column| &column.name) {
         all.push(format!("SELECT count({column}), count(*) FROM @"));
         all.push(format!("SELECT {column} FROM @"));
@@ -333,7 +333,9 @@ fn statements() -> Vec<String> {
             for order in ["ASC", "DESC NULLS LAST"] {
                 all.push(format!("SELECT {column}, id FROM @ ORDER BY {column} {order}, id LIMIT 7"));
             }
-            all.push(format!("SELECT t.id, u.id FROM @ t JOIN @ u ON t.{column} = u.{column} WHERE u.id % 16 = 3"));
+            if ["id", "total", "small", "price", "at", "code", "late"].contains(&column.as_str()) {
+                all.push(format!("SELECT t.id, u.id FROM @ t JOIN @ u ON t.{column} = u.{column} WHERE u.id % 16 = 3"));
+            }
         }
     }
     let others = [

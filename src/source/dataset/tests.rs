@@ -260,13 +260,18 @@ async fn names_may_differ_in_case_where_one_thing_is_meant() {
 async fn coarse_timestamps_are_read_where_the_footer_shows_that_all_fit() {
     let millis = |values: &[i64]| Arc::new(TimestampMillisecondArray::from(values.to_vec())) as ArrayRef;
     let world = World::new(vec![column("at", DataType::Timestamp(TimeUnit::Nanosecond, None))]);
-    world.write("good.parquet", [("at", millis(&[-5, 9_223_372_036_854]))]);
+    world.write("good.parquet", [("at", millis(&[-5, 7, 9_223_372_036_854]))]);
     let source = world.open_at("good.parquet").await.unwrap();
     let rows = world.rows(&source, "SELECT CAST(at AS BIGINT) FROM t WHERE at > TIMESTAMP '1970-01-01'").await;
-    assert_eq!(rows, ["9223372036854000000"]);
-    // A literal between two milliseconds.
-    let between = "SELECT CAST(at AS BIGINT) FROM t WHERE at < TIMESTAMP '1969-12-31T23:59:59.9950001'";
-    assert_eq!(world.rows(&source, between).await, ["-5000000"]);
+    assert_eq!(rows, ["7000000", "9223372036854000000"]);
+    // Literals between two milliseconds.
+    for (filter, rows) in [
+        ("at < TIMESTAMP '1970-01-01T00:00:00.0075'", &["-5000000", "7000000"][..]),
+        ("at < TIMESTAMP '1969-12-31T23:59:59.9950001'", &["-5000000"]),
+        ("at = TIMESTAMP '1970-01-01T00:00:00.0070001'", &[]),
+    ] {
+        assert_eq!(world.rows(&source, &format!("SELECT CAST(at AS BIGINT) FROM t WHERE {filter}")).await, rows);
+    }
     world.write("far.parquet", [("at", millis(&[9_223_372_036_855]))]);
     let silent = datafusion::parquet::file::properties::EnabledStatistics::None;
     let silent = WriterProperties::builder().set_statistics_enabled(silent).build();
@@ -849,6 +854,7 @@ fn product(dataset: &Arc<Dataset>) -> Product {
         queries: Vec::new(),
         promises: Vec::new(),
         support: Vec::new(),
+        lines: crate::product::Lines::default(),
         file: PathBuf::new(),
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::check::short;
 use super::faults::Faults;
 use super::yaml::{Map, Node};
-use crate::product::{Name, Product, ProductId, Promise, Role, Status, Version};
+use crate::product::{Lines, Name, Product, ProductId, Promise, Role, Status, Version};
 use airside::{Place, Settings};
 
 /// What a product or column without a classification is called.
@@ -56,6 +56,7 @@ pub(super) fn product(tree: &Node, file: &Path, domain: &Name, faults: &mut Faul
         promises: promises(contract),
         support: support(contract),
         file: file.to_owned(),
+        lines: lines(contract),
     })
 }
 
@@ -162,6 +163,20 @@ fn roles(contract: &Map) -> Vec<Role> {
         Some(Role { name: item.text("role")?.to_owned(), reads, line: item.line_of("role") })
     };
     contract.maps("roles").filter_map(role).collect()
+}
+
+fn lines(contract: &Map) -> Lines {
+    let mut lines = Lines::new(contract.line_of("version"), contract.line_of("status"));
+    for table in contract.maps("schema") {
+        let Some(dataset) = table.text("name") else { continue };
+        lines.add_dataset(dataset, table.line_of("name"));
+        for column in table.maps("properties") {
+            if let Some(name) = column.text("name") {
+                lines.add_column(dataset, name, column.line_of("name"));
+            }
+        }
+    }
+    lines
 }
 
 fn promises(contract: &Map) -> Vec<Promise> {
