@@ -14,10 +14,10 @@ use crate::audit::{AuditConfig, Destination};
 use crate::authn::AuthnConfig;
 use crate::mesh::MeshConfig;
 use crate::query::{EngineConfig, Limits, MaskConfig};
-use crate::serve::TlsConfig;
 use crate::serve::flight::{FlightConfig, TicketConfig};
 use crate::serve::http::HttpConfig;
-use crate::source::{SourceLimits, StoresConfig};
+use crate::serve::{TlsConfig, WebhookConfig};
+use crate::source::{HistoryConfig, SourceLimits, StoresConfig};
 use crate::telemetry::LogConfig;
 
 /// Everything a gateway is told.
@@ -46,12 +46,18 @@ pub struct Config {
     /// When files are looked at again.
     #[serde(default)]
     pub data: DataConfig,
+    /// What is kept of snapshots that were replaced.
+    #[serde(default)]
+    pub snapshots: HistoryConfig,
     /// The engine's means.
     #[serde(default)]
     pub query: EngineConfig,
     /// What a statement may be.
     #[serde(default)]
     pub limits: Limits,
+    /// Who is told of new snapshots.
+    #[serde(default)]
+    pub webhooks: Vec<WebhookConfig>,
     /// Tickets, handles and the keys that seal them.
     #[serde(default)]
     pub tickets: TicketConfig,

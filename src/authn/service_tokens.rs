@@ -99,6 +99,13 @@ impl ServiceTokens {
         self.0.iter().map(Entry::verified).find(|today| today.entry == verified.entry)
     }
 
+    /// The service of this name, by whichever of its tokens lasts longest.
+    pub(super) fn of_subject(&self, subject: &str) -> Option<Verified> {
+        let all = self.0.iter().filter(|entry| &*entry.subject == subject);
+        // No end is the latest of all.
+        all.max_by_key(|entry| (entry.expires.is_none(), entry.expires)).map(Entry::verified)
+    }
+
     /// Whether a token of the file names this subject.
     pub(super) fn name(&self, subject: &str) -> bool {
         self.0.iter().any(|entry| &*entry.subject == subject)

@@ -21,7 +21,7 @@ use crate::policy::Policies;
 use crate::policy::proof;
 use crate::query::{Engine, Limits, MaskKey, QueryTemplate};
 use crate::seal::SealKeys;
-use crate::source::Stores;
+use crate::source::{History, Stores};
 
 #[derive(Debug, Args)]
 pub struct Check {
@@ -132,7 +132,8 @@ async fn check_mesh(file: &Path, look_at_data: bool) -> Result<Findings, Box<dyn
     let advice = mesh.advice(&known);
     let policies = Some(Arc::clone(mesh.policies()));
     let engine = Engine::new(&config.query, MaskKey::random())?;
-    let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::ZERO, Audit::off()).await;
+    let gateway =
+        Gateway::open(mesh, stores, engine, config.limits, Duration::ZERO, History::off(), Audit::off()).await;
     let troubles = gateway.troubles();
     let fault = |trouble: &Trouble| Fault { line: trouble.line, ..Fault::new(&trouble.file, trouble.to_string()) };
     faults.extend(troubles.iter().map(fault));

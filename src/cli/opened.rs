@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::gateway::{self, Gateway};
 use crate::query::{Engine, MaskKey};
 use crate::seal::SealKeys;
-use crate::source::Stores;
+use crate::source::{History, Stores};
 
 /// The gateway of a configuration, and who its users are.
 pub struct Opened {
@@ -27,7 +27,8 @@ pub async fn open(file: &Path) -> Result<Opened, Box<dyn Error>> {
     let mesh = gateway::load(&config.mesh, &stores).await.map_err(Faults)?;
     let authenticator = Authenticator::new(&config.authn, &config.base, SealKeys::ephemeral()).map_err(Faults)?;
     let engine = Engine::new(&config.query, MaskKey::random())?;
-    let gateway = Gateway::open(mesh, stores, engine, config.limits, Duration::from_secs(60), Audit::off()).await;
+    let (kept, history) = (Duration::from_secs(60), History::off());
+    let gateway = Gateway::open(mesh, stores, engine, config.limits, kept, history, Audit::off()).await;
     for trouble in gateway.troubles() {
         eprintln!("warning: {trouble}");
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
@@ -19,10 +20,10 @@ use crate::gateway::{self, Gateway};
 use crate::mesh::{WatchConfig, Watcher};
 use crate::query::Engine;
 use crate::seal::SealKeys;
-use crate::serve::Tls;
 use crate::serve::flight::FlightListener;
 use crate::serve::http::{HttpServer, SignIn};
-use crate::source::Stores;
+use crate::serve::{Tls, Webhook};
+use crate::source::{History, Stores};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -86,10 +87,16 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
         }
     };
 
+    let webhooks: Vec<Webhook> =
+        config.webhooks.iter().map(|webhook| Webhook::new(webhook, &config.base)).collect::<Result<_, _>>()?;
+
     let mesh = gateway::load(&config.mesh, &stores).await.map_err(Faults)?;
     let watcher = Watcher::start(&config.mesh, mesh.version(), WatchConfig::default())?;
     let kept = Duration::from_secs(config.tickets.ttl_seconds);
-    let gateway = Arc::new(Gateway::open(mesh, stores, engine, config.limits.clone(), kept, audit.clone()).await);
+    let history = History::open(&config.snapshots, &config.base)
+        .map_err(|error| format!("the folder of `[snapshots]` cannot be used: {error}"))?;
+    let gateway = Gateway::open(mesh, stores, engine, config.limits.clone(), kept, history, audit.clone()).await;
+    let gateway = Arc::new(gateway);
 
     let draining = CancellationToken::new();
     let ended = CancellationToken::new();
@@ -103,7 +110,7 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
     )
     .await?;
     let sign_in = SignIn {
-        authenticator,
+        authenticator: Arc::clone(&authenticator),
         keys,
         session_ttl: config.authn.session_ttl,
         flight: (flight.addr()?, flight.is_encrypted()),
@@ -121,6 +128,10 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
         let (gateway, mesh, draining) = (Arc::clone(&gateway), config.mesh.clone(), draining.clone());
         tokio::spawn(async move { gateway.follow(&mesh, watcher, refresh, draining).await })
     };
+    let mut told = JoinSet::new();
+    for webhook in webhooks {
+        told.spawn(webhook.run(Arc::clone(&gateway), Arc::clone(&authenticator)));
+    }
     let mut flight = tokio::spawn(flight.serve(draining.clone(), ended.clone()));
     let http = tokio::spawn(http.serve(ended.clone()));
     tracing::info!(flight = %addresses.flight, http = %addresses.http, tls = addresses.encrypted, "serving");
@@ -149,6 +160,7 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
     }
     let _ = tokio::time::timeout(Duration::from_secs(1), http).await;
     follower.abort();
+    told.abort_all();
     audit.finish().await;
     tracing::info!("ended");
     Ok(())

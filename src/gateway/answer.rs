@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::Gateway;
 use super::column::{Told, ToldColumn};
 use super::error::AnswerError;
+use super::moment::Chosen;
 use super::publish::{DatasetKey, Published};
 use super::question::{Caller, ProductQuestion, Question};
 use super::receipt::{Reading, Receipt};
 use super::snapshots::{Pinned, SnapshotRef, Snapshots};
 use super::standing::{Held, held};
-use crate::product::{Name, VersionRequirement};
+use crate::product::{Name, Origin, VersionRequirement};
 use crate::query::{
     Arguments, Description, GovernedPlan, GovernedTable, Parameters, PlanDetail, QueryError, Rows, Scan, Shape,
     Statement,
@@ -141,7 +142,7 @@ impl Gateway {
         caller: &Caller,
         question: &ProductQuestion,
     ) -> Result<Statement, AnswerError> {
-        let ProductQuestion { address, columns, filter, limit, arguments } = question;
+        let ProductQuestion { address, columns, filter, limit, arguments, as_of, since } = question;
         let named = address.to_string();
         let columns = (!columns.is_empty()).then_some(columns.as_slice());
         let scan =
@@ -151,8 +152,14 @@ impl Gateway {
             Some(VersionRequirement { major, minor: None, patch: None }) => format!("{name}_v{major}"),
             Some(version) => format!("{name}@{version}"),
         };
+        let of_snapshots = as_of.is_some() || since.is_some();
+        let without_snapshots =
+            || QueryError::invalid(format!("`{named}` is made of other datasets and has no snapshots of its own"));
         if let found @ Some(_) = published.query(address) {
             let template = published.callable(caller, found, &named, || AnswerError::NotFound(named.clone()))?;
+            if of_snapshots {
+                return Err(without_snapshots().into());
+            }
             let table = table(&template.declared().name);
             let arguments = Arguments::Given(arguments);
             return Ok(Statement::scan_query(&Scan { table: &table, ..scan }, &template, arguments, &self.limits)?);
@@ -162,25 +169,34 @@ impl Gateway {
         if !arguments.is_empty() {
             return Err(QueryError::invalid(format!("`{named}` is no named query, so it takes no arguments")).into());
         }
+        if of_snapshots && matches!(grant.dataset().origin, Origin::Derived { .. }) {
+            return Err(without_snapshots().into());
+        }
         Ok(Statement::scan(&Scan { table: &table(&grant.dataset().name), ..scan }, &self.limits)?)
     }
 
-    /// Plans a statement with the caller's grants. With `pinned` it reads those snapshots, or says that they are gone.
+    /// Plans a statement with the caller's grants. With `pinned` it reads those snapshots, or says that they are gone; and of one dataset what was `chosen`.
     pub(super) async fn answer(
         &self,
         caller: &Caller,
         statement: &Statement,
         parameters: impl Into<Parameters>,
         pinned: Option<&Pinned>,
+        chosen: Option<&Chosen>,
     ) -> Result<Answer, AnswerError> {
         let parameters = parameters.into();
         let published = self.published.load_full();
-        let find = |key: &DatasetKey, current: Option<&Arc<DatasetSource>>| match pinned {
-            None => current.cloned(),
-            Some(Pinned { snapshots, part }) => {
-                let source = self.pinned(snapshots, key, current)?;
-                Some(part.map_or(source.clone(), |part| Arc::new(source.part(part))))
-            }
+        let part = pinned.and_then(|pinned| pinned.part);
+        let find = |key: &DatasetKey, current: Option<&Arc<DatasetSource>>| {
+            let source = match (chosen, pinned) {
+                (Some(chosen), _) if chosen.dataset == *key => Arc::clone(&chosen.source),
+                (_, Some(pinned)) => self.pinned(pinned, key, current)?,
+                (_, None) => current.cloned()?,
+            };
+            Some(match part {
+                Some(part) => Arc::new(source.part(part)),
+                None => source,
+            })
         };
         let mut snapshots = Snapshots::new(&find);
         // Another question under the same name is not what the ticket was issued for.
@@ -224,15 +240,14 @@ impl Gateway {
 
     fn pinned(
         &self,
-        pinned: &[SnapshotRef],
+        pinned: &Pinned,
         key: &DatasetKey,
         current: Option<&Arc<DatasetSource>>,
     ) -> Option<Arc<DatasetSource>> {
-        let dataset = key.to_string();
-        let id = &pinned.iter().find(|snapshot| snapshot.dataset == dataset)?.id;
+        let id = pinned.of(key)?;
         match current.filter(|source| source.snapshot().id() == id) {
             Some(current) => Some(Arc::clone(current)),
-            None => self.retired.get(id),
+            None => self.kept.recent(key, id),
         }
     }
 

@@ -23,7 +23,10 @@ impl Gateway {
         pinned: Option<&Pinned>,
     ) -> Result<Answer, AnswerError> {
         let statement = self.asked(caller, question).await?;
-        let answer = self.answer(caller, &statement, parameters, pinned).await;
+        let answer = match self.chosen(question, pinned).await {
+            Ok(chosen) => self.answer(caller, &statement, parameters, pinned, chosen.as_ref()).await,
+            Err(error) => Err(error),
+        };
         let asked = || self.audit.statement(question.kind(), &statement, []);
         self.given(caller, asked, answer.map(|answer| Answer { kind: question.kind(), ..answer })).await
     }

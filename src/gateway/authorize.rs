@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use uuid::Uuid;
 
 use super::error::{AnswerError, Purposes};
 use super::publish::{DatasetKey, Opened, Published};
@@ -97,7 +96,7 @@ impl Published {
                         AnswerError::PurposeNeeded { what: named.to_owned(), purposes }
                     }
                     // The caller asked for `named` and need not know what it is made of.
-                    other => unavailable(named, &other),
+                    other => AnswerError::unavailable(named, &other),
                 })?;
                 Ok(Rows::Derived { statement: Arc::clone(statement), tables })
             }
@@ -108,17 +107,11 @@ impl Published {
                 };
                 let source = snapshots.find(&key, current).ok_or_else(|| match current {
                     Some(_) => AnswerError::Outdated,
-                    None => unavailable(named, &"the dataset is not served"),
+                    None => AnswerError::unavailable(named, &"the dataset is not served"),
                 })?;
-                let rows = FileRows::open(&source, grant).map_err(|error| unavailable(named, &error))?;
+                let rows = FileRows::open(&source, grant).map_err(|error| AnswerError::unavailable(named, &error))?;
                 Ok(Rows::Files(Arc::new(rows)))
             }
         }
     }
-}
-
-fn unavailable(named: &str, detail: &dyn std::fmt::Display) -> AnswerError {
-    let id = Uuid::now_v7();
-    tracing::warn!(error_id = %id, product = named, %detail, "product unavailable");
-    AnswerError::Unavailable { what: named.to_owned(), id }
 }

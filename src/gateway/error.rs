@@ -52,6 +52,14 @@ pub enum AnswerError {
     /// What the caller was reading is no longer permitted.
     #[error("your access has ended: it was revoked, or was granted until now")]
     Revoked,
+    /// The snapshot asked for is not to be had.
+    #[error("there is no snapshot `{0}` to answer from: its files are gone, or it was not kept")]
+    NoSnapshot(String),
+    /// What was added since a snapshot cannot be told.
+    #[error(
+        "what was added since snapshot `{0}` cannot be told: files were replaced or removed, or it was not kept; ask for the whole"
+    )]
+    NotAppended(String),
     /// What the ticket was issued for has changed.
     #[error("the product's data or policy has changed since the ticket was issued: ask again for a new one")]
     Outdated,
@@ -82,6 +90,13 @@ pub enum AnswerError {
 }
 
 impl AnswerError {
+    /// [`AnswerError::Unavailable`]; why goes to the log.
+    pub(super) fn unavailable(named: &str, detail: &dyn fmt::Display) -> Self {
+        let id = Uuid::now_v7();
+        tracing::warn!(error_id = %id, product = named, %detail, "product unavailable");
+        Self::Unavailable { what: named.to_owned(), id }
+    }
+
     /// Its kind, as the audit calls it.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -91,6 +106,8 @@ impl AnswerError {
             Self::Unavailable { .. } => "unavailable",
             Self::Revoked => "revoked",
             Self::Outdated => "outdated",
+            Self::NoSnapshot(_) => "no_snapshot",
+            Self::NotAppended(_) => "not_appended",
             Self::Unrecorded { .. } => "unrecorded",
             Self::Supposed(_) => "supposed",
             Self::TooManyQuestions(_) | Self::TooLong | Self::TooMany => "too_much",
@@ -105,7 +122,9 @@ impl AnswerError {
             Self::Unavailable { id, .. } | Self::Unrecorded { id } => Some(*id),
             Self::Query(error) => Some(error.id()),
             Self::NotFound(_) | Self::NotGranted(_) | Self::Revoked | Self::Outdated | Self::Address(_) => None,
-            Self::PurposeNeeded { .. }
+            Self::NoSnapshot(_)
+            | Self::NotAppended(_)
+            | Self::PurposeNeeded { .. }
             | Self::Supposed(_)
             | Self::TooManyQuestions(_)
             | Self::TooLong

@@ -9,7 +9,10 @@ mod catalog;
 mod column;
 mod derive;
 mod error;
+mod feed;
 pub mod insight;
+mod kept;
+mod moment;
 mod named;
 mod publish;
 mod question;
@@ -23,13 +26,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use moka::sync::Cache;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 pub use answer::{Answer, Described, Parts};
 pub use catalog::Listing;
 pub use column::ToldColumn;
 pub use error::AnswerError;
+pub use feed::{Change, Feed, Follower};
 pub use named::QueryListing;
 pub use publish::Trouble;
 pub use question::{Caller, ProductQuestion, Question};
@@ -39,6 +42,8 @@ pub use snapshots::{Pinned, SnapshotRef};
 pub use takeover::{load, load_edited};
 
 use self::cancel::Cancellations;
+use self::feed::Following;
+use self::kept::Kept;
 use self::publish::Published;
 use crate::audit::Audit;
 use crate::authn::{AuthnError, Verified};
@@ -46,13 +51,13 @@ use crate::fault::Fault;
 use crate::principal::Principal;
 use crate::query::{Engine, Limits};
 pub use crate::source::Part;
-use crate::source::{DatasetSource, Stores};
+use crate::source::{DatasetSource, History, Stores};
 
 /// Answers questions from the mesh published last.
 pub struct Gateway {
     published: ArcSwap<Published>,
-    /// Snapshots that tickets may still name, though a newer one answers new questions.
-    retired: Cache<String, Arc<DatasetSource>>,
+    /// Snapshots that may still be asked for, though a newer one answers new questions.
+    kept: Kept,
     engine: Engine,
     stores: Stores,
     limits: Limits,
@@ -60,30 +65,37 @@ pub struct Gateway {
     inspections: Arc<Semaphore>,
     audit: Audit,
     cancellations: Cancellations,
+    following: watch::Sender<Following>,
+    feeds: Arc<Semaphore>,
 }
 
 impl Gateway {
     /// Publishes `mesh`: opens every dataset it serves. One that cannot be opened is not served; the others are.
-    /// Snapshots that were replaced stay for `kept`, as long as a ticket lives.
+    /// Snapshots that were replaced stay for `kept`, as long as a ticket lives, and in `history` beyond.
     pub async fn open(
         mesh: crate::mesh::Mesh,
         stores: Stores,
         engine: Engine,
         limits: Limits,
         kept: Duration,
+        history: History,
         audit: Audit,
     ) -> Self {
         let published = Published::open(Arc::new(mesh), &stores, &engine, &limits, None).await;
         published.report();
+        let snapshots = Kept::new(history, kept);
+        snapshots.record(&published).await;
         Self {
             published: ArcSwap::from_pointee(published),
-            retired: Cache::builder().max_capacity(100_000).time_to_live(kept).build(),
+            kept: snapshots,
             engine,
             stores,
             limits,
             inspections: Arc::new(Semaphore::new(insight::INSPECTIONS)),
             audit,
             cancellations: Cancellations::new(kept),
+            following: watch::Sender::new(Following::Yes),
+            feeds: Arc::new(Semaphore::new(feed::FEEDS)),
         }
     }
 
@@ -117,7 +129,7 @@ impl Gateway {
 
     /// The files that are served, each dataset's by its name and version.
     pub fn sources(&self) -> Vec<(String, Arc<DatasetSource>)> {
-        self.published.load().named_sources().map(|(key, source)| (key.to_string(), Arc::clone(source))).collect()
+        self.published.load().sources().map(|(key, source)| (key.to_string(), Arc::clone(source))).collect()
     }
 
     /// What keeps datasets from being served, for their owners.

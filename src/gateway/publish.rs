@@ -32,6 +32,17 @@ impl DatasetKey {
         Self { domain: product.id.domain.clone(), dataset: name.clone(), version: product.version }
     }
 
+    /// As [`fmt::Display`] writes it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, version) = text.split_once('@')?;
+        let (domain, dataset) = name.split_once('.')?;
+        Some(Self {
+            domain: Name::parse(domain).ok()?,
+            dataset: Name::parse(dataset).ok()?,
+            version: Version::parse(version).ok()?,
+        })
+    }
+
     /// The domain that owns it.
     pub fn domain(&self) -> &Name {
         &self.domain
@@ -52,6 +63,16 @@ pub enum Opened {
     Files(Arc<DatasetSource>),
     /// A statement over other datasets.
     Derived(Arc<Statement>),
+}
+
+impl Opened {
+    /// The snapshot in use of a dataset of files.
+    pub fn source(&self) -> Option<&Arc<DatasetSource>> {
+        match self {
+            Self::Files(source) => Some(source),
+            Self::Derived(_) => None,
+        }
+    }
 }
 
 /// Why a dataset or named query is not served, in its owner's terms: it may name paths.
@@ -153,17 +174,14 @@ impl Published {
         self.troubles.push(trouble);
     }
 
-    /// The file snapshots in use.
-    pub fn sources(&self) -> impl Iterator<Item = &Arc<DatasetSource>> {
-        self.named_sources().map(|(_, source)| source)
+    /// The datasets of files with the snapshots in use.
+    pub fn sources(&self) -> impl Iterator<Item = (&DatasetKey, &Arc<DatasetSource>)> {
+        self.opened.iter().filter_map(|(key, opened)| Some((key, opened.source()?)))
     }
 
-    /// [`Published::sources`] with what they are of.
-    pub fn named_sources(&self) -> impl Iterator<Item = (&DatasetKey, &Arc<DatasetSource>)> {
-        self.opened.iter().filter_map(|(key, opened)| match opened {
-            Opened::Files(source) => Some((key, source)),
-            Opened::Derived(_) => None,
-        })
+    /// The snapshot in use of a dataset of files.
+    pub fn source(&self, key: &DatasetKey) -> Option<&Arc<DatasetSource>> {
+        self.opened(key)?.source()
     }
 
     /// The datasets and queries that `self` serves and `next` would not, with the reason.

@@ -46,11 +46,23 @@ pub struct ProductQuestion {
     pub limit: Option<u64>,
     /// The arguments of a named query, by name.
     pub arguments: Vec<(String, Argument)>,
+    /// The id of the snapshot to answer from; the current one without it.
+    pub as_of: Option<String>,
+    /// The id of an earlier snapshot: only rows of files that it did not have.
+    pub since: Option<String>,
 }
 
 impl ProductQuestion {
     /// Everything of the product that the caller may see.
     pub fn all(address: Address) -> Self {
-        Self { address, columns: Vec::new(), filter: None, limit: None, arguments: Vec::new() }
+        Self {
+            address,
+            columns: Vec::new(),
+            filter: None,
+            limit: None,
+            arguments: Vec::new(),
+            as_of: None,
+            since: None,
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::snapshots::UsedSnapshot;
 use crate::audit::DatasetRead;
 use crate::policy::RowFilter;
 use crate::principal::Purpose;
-use crate::product::{Mask, Version};
+use crate::product::{Dataset, Mask, Product, Version};
 use crate::query::{GovernedPlan, GovernedTable, QueryTemplate, Rows};
 
 /// What an answer is made of, for whoever receives it. It tells of nothing that the answer's schema does not show.
@@ -47,6 +47,8 @@ pub struct DatasetReceipt {
     pub masked: BTreeMap<String, Mask>,
     /// Whether a policy keeps rows back.
     pub rows_restricted: bool,
+    /// The earlier snapshot whose files were left out.
+    pub since: Option<String>,
 }
 
 /// What an answer reads: the same for its reader's receipt and for the audit.
@@ -96,18 +98,19 @@ fn receipt<'a>(table: &GovernedTable, snapshot: &dyn Fn(DatasetKey) -> Option<&'
     let grant = &table.grant;
     let (product, dataset) = (grant.product(), grant.dataset());
     let (id, fresh_as_of) = state(table, snapshot);
+    let since = match &table.rows {
+        Rows::Files(_) => snapshot(DatasetKey::new(product, dataset)).and_then(|used| used.since.clone()),
+        Rows::Derived { .. } => None,
+    };
     DatasetReceipt {
-        address: if dataset.name == product.id.name {
-            product.id.to_string()
-        } else {
-            format!("{}/{}", product.id, dataset.name)
-        },
+        address: address_of(product, dataset),
         version: product.version,
         snapshot: id,
         fresh_as_of,
         columns: grant.contract_columns().map(|(column, _)| column.name.clone()).collect(),
         masked: grant.contract_columns().filter_map(|(column, mask)| Some((column.name.clone(), mask?))).collect(),
         rows_restricted: *grant.rows() != RowFilter::All,
+        since,
     }
 }
 
@@ -121,13 +124,23 @@ fn state<'a>(
             let used = snapshot(DatasetKey::new(table.grant.product(), table.grant.dataset()));
             used.map(|used| (used.reference.id.clone(), used.changed)).unwrap_or_default()
         }
-        Rows::Derived { tables, .. } => {
-            let (mut digest, mut oldest) = (Sha256::new(), None);
-            for (id, changed) in tables.iter().map(|table| state(table, snapshot)) {
-                digest.update(id);
-                oldest = [oldest, changed].into_iter().flatten().min();
-            }
-            (hex::encode(digest.finalize()), oldest)
-        }
+        Rows::Derived { tables, .. } => combined(tables.iter().map(|table| state(table, snapshot))),
     }
+}
+
+/// The snapshot's id and time of a dataset that is made of others: as old as the oldest of them.
+pub(super) fn combined(
+    sources: impl IntoIterator<Item = (String, Option<DateTime<Utc>>)>,
+) -> (String, Option<DateTime<Utc>>) {
+    let (mut digest, mut oldest) = (Sha256::new(), None);
+    for (id, changed) in sources {
+        digest.update(id);
+        oldest = [oldest, changed].into_iter().flatten().min();
+    }
+    (hex::encode(digest.finalize()), oldest)
+}
+
+/// `domain.product`, with `/dataset` where the dataset has another name.
+pub(super) fn address_of(product: &Product, dataset: &Dataset) -> String {
+    if dataset.name == product.id.name { product.id.to_string() } else { format!("{}/{}", product.id, dataset.name) }
 }

@@ -26,7 +26,20 @@ pub struct Pinned {
     pub part: Option<Part>,
 }
 
+impl Pinned {
+    /// The id of a dataset's snapshot.
+    pub(super) fn of(&self, dataset: &DatasetKey) -> Option<&str> {
+        let dataset = dataset.to_string();
+        self.snapshots.iter().find(|snapshot| snapshot.dataset == dataset).map(|snapshot| snapshot.id.as_str())
+    }
+}
+
 impl SnapshotRef {
+    /// The snapshot that a source reads.
+    pub(super) fn new(key: &DatasetKey, source: &DatasetSource) -> Self {
+        Self { dataset: key.to_string(), id: source.snapshot().id().to_owned() }
+    }
+
     /// A named query as it is asked now: its name cannot be a dataset's.
     pub(super) fn of_query(query: &Arc<QueryTemplate>) -> Self {
         Self { dataset: query.to_string(), id: query.digest().to_owned() }
@@ -40,8 +53,10 @@ pub struct UsedSnapshot {
     pub reference: SnapshotRef,
     /// When the last of its files changed.
     pub changed: Option<DateTime<Utc>>,
-    /// The bytes of its files.
+    /// The bytes of its files that are read.
     pub bytes: u64,
+    /// The earlier snapshot whose files are not read.
+    pub since: Option<String>,
 }
 
 /// Gives the snapshot to read of a dataset, which is shown with its current one; none when it is gone.
@@ -67,11 +82,11 @@ impl<'a> Snapshots<'a> {
     /// The snapshot to read of a dataset; it is remembered as used.
     pub fn find(&mut self, key: &DatasetKey, current: Option<&Arc<DatasetSource>>) -> Option<Arc<DatasetSource>> {
         let source = (self.find)(key, current)?;
-        let snapshot = source.snapshot();
         self.used.push(UsedSnapshot {
-            reference: SnapshotRef { dataset: key.to_string(), id: snapshot.id().to_owned() },
-            changed: snapshot.files().iter().map(|file| file.meta.last_modified).max(),
-            bytes: snapshot.files().iter().map(|file| file.meta.size).fold(0, u64::saturating_add),
+            reference: SnapshotRef::new(key, &source),
+            changed: source.snapshot().changed(),
+            bytes: source.bytes(),
+            since: source.earlier().map(str::to_owned),
         });
         Some(source)
     }

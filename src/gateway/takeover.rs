@@ -8,10 +8,14 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::Gateway;
+use super::feed::Following;
 use super::publish::Published;
 use crate::fault::Fault;
 use crate::mesh::{FileEdit, Mesh, MeshConfig, Watcher};
 use crate::source::Stores;
+
+/// How often records of snapshots are looked through for old ones.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
 
 /// What became of a changed mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +38,13 @@ impl Gateway {
             return Takeover::Refused;
         }
         drop(lost);
-        for source in previous.sources() {
-            self.retired.insert(source.snapshot().id().to_owned(), Arc::clone(source));
-        }
+        self.kept.retire(&previous, &next);
+        self.kept.record(&next).await;
         if next.mesh().version() != previous.mesh().version() || next.troubles() != previous.troubles() {
             next.report();
         }
         self.published.store(Arc::new(next));
+        self.following.send_replace(Following::Yes);
         Takeover::TakenOver
     }
 
@@ -49,6 +53,7 @@ impl Gateway {
     /// again, and what the watcher cannot see (a root in an object store) or what was refused is read again.
     pub async fn follow(&self, config: &MeshConfig, watcher: Watcher, refresh: Duration, ended: CancellationToken) {
         let mut changes = watcher.changes();
+        let mut sweeps = interval(SWEEP);
         let mut ticks = interval(refresh);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
@@ -56,7 +61,11 @@ impl Gateway {
         let mut last = Takeover::TakenOver;
         loop {
             tokio::select! {
-                () = ended.cancelled() => return,
+                () = ended.cancelled() => {
+                    self.following.send_replace(Following::Ended);
+                    return;
+                }
+                _ = sweeps.tick() => self.kept.sweep(&self.published.load_full()).await,
                 _ = ticks.tick() => {
                     if unwatched || last == Takeover::Refused {
                         last = self.reload(config).await;

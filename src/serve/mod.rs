@@ -5,9 +5,11 @@ pub mod flight;
 pub mod http;
 mod listener;
 mod tls;
+mod webhooks;
 
 pub use listener::ListenError;
 pub use tls::{Tls, TlsConfig, TlsError};
+pub use webhooks::{Webhook, WebhookConfig, WebhookError};
 
 /// The messages of `proto/airside.proto`.
 #[expect(missing_docs, clippy::large_enum_variant, reason = "generated; the proto file documents them")]

@@ -19,11 +19,12 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 
 use super::adapter::ContractAdapters;
-use super::agreement::File;
+use super::agreement::{File, nowhere};
 use super::error::{SourceError, SourceFault, classify};
 use super::footer::PinnedReaders;
+use super::history::Record;
 use super::listing::{Listing, list};
-use super::location::{Root, shown};
+use super::location::{Place, Root, shown};
 use super::part::Part;
 use super::pinned::PinnedStore;
 use super::provider::BaseTable;
@@ -55,6 +56,8 @@ struct Inner {
 struct Reads {
     files: Vec<PartitionedFile>,
     statistics: Statistics,
+    /// The id of the snapshot whose files are left out.
+    since: Option<String>,
 }
 
 /// What a dataset is opened from, kept for opening it again.
@@ -123,13 +126,16 @@ impl DatasetSource {
             .try_collect()
             .await?;
         let files = share_schemas(files);
+        if let Some(column) = nowhere(&check.file_columns, files.iter().filter_map(|file| file.arrow_schema.as_ref())) {
+            return Err(SourceError::Nowhere { column });
+        }
         let each = files.iter().filter_map(|file| file.statistics.as_deref());
         let statistics = Statistics::try_merge_iter(each, layout.table.table_schema())?;
         let url = ObjectStoreUrl::parse(format!("airside://{}", snapshot.id()))?;
         let readers = Arc::new(PinnedReaders { store: Arc::clone(&store), footers: origin.stores.footers().clone() });
         Ok(Self {
             inner: Arc::new(Inner { origin, snapshot, store, url, readers, layout }),
-            reads: Arc::new(Reads { files, statistics }),
+            reads: Arc::new(Reads { files, statistics, since: None }),
         })
     }
 
@@ -145,8 +151,49 @@ impl DatasetSource {
             file.statistics = file.statistics.map(|all| Arc::new(Statistics::clone(&all).to_inexact()));
             file
         });
-        let reads = Reads { files: files.collect(), statistics: self.reads.statistics.clone().to_inexact() };
+        let reads = Reads {
+            files: files.collect(),
+            statistics: self.reads.statistics.clone().to_inexact(),
+            since: self.reads.since.clone(),
+        };
         Self { inner: Arc::clone(&self.inner), reads: Arc::new(reads) }
+    }
+
+    /// The same dataset as of a snapshot on record; none if the record is not of the snapshot with this id.
+    ///
+    /// # Errors
+    /// [`SourceError`] when its files are no longer there, or the contract does not name or fit them any more.
+    pub async fn recall(&self, record: Record, id: &str) -> Result<Option<Self>, SourceError> {
+        let found = self.inner.origin.recall(record).await?;
+        if found.snapshot.id() != id {
+            return Ok(None);
+        }
+        Self::check(self.inner.origin.clone(), found).await.map(Some)
+    }
+
+    /// The same snapshot, of which only the files are read that `earlier` did not have; none if a file of `earlier` has
+    /// been replaced or removed, so that its rows are no longer all there.
+    pub fn since(&self, earlier: &Snapshot) -> Option<Self> {
+        let added = self.snapshot().added_since(earlier)?;
+        let files: Vec<_> =
+            self.reads.files.iter().filter(|file| added.contains(&file.object_meta.location)).cloned().collect();
+        let each = files.iter().filter_map(|file| file.statistics.as_deref());
+        let statistics = Statistics::try_merge_iter(each, self.raw_schema())
+            .unwrap_or_else(|_| Statistics::new_unknown(self.raw_schema()));
+        Some(Self {
+            inner: Arc::clone(&self.inner),
+            reads: Arc::new(Reads { files, statistics, since: Some(earlier.id().to_owned()) }),
+        })
+    }
+
+    /// The id of the earlier snapshot whose files are not read.
+    pub fn earlier(&self) -> Option<&str> {
+        self.reads.since.as_deref()
+    }
+
+    /// The bytes of the files that are read.
+    pub fn bytes(&self) -> u64 {
+        self.reads.files.iter().map(|file| file.object_meta.size).fold(0, u64::saturating_add)
     }
 
     /// The exact files this source reads.
@@ -312,9 +359,28 @@ struct Found {
     store: Option<Arc<dyn ObjectStore>>,
 }
 
+/// A dataset's location, resolved.
+struct Here<'a> {
+    location: &'a str,
+    root: Root,
+    place: Place,
+    store: Option<Arc<dyn ObjectStore>>,
+}
+
+impl Here<'_> {
+    fn listing(&self, max_files: usize) -> Listing<'_> {
+        Listing { location: self.location, place: &self.place, max_files }
+    }
+
+    fn found(self, files: Vec<SnapshotFile>) -> Found {
+        let root = self.root.name();
+        Found { snapshot: Snapshot::new(&root, files), root, store: self.store }
+    }
+}
+
 impl Opening {
-    /// The files that lie there now.
-    async fn look(&self) -> Result<Found, SourceError> {
+    /// Where the dataset's files lie.
+    async fn here(&self) -> Result<Here<'_>, SourceError> {
         let Origin::Files(Location { url: location, .. }) = &self.dataset.origin else {
             let reason = "it is derived from other datasets".to_owned();
             return Err(SourceError::Contract { dataset: self.dataset.name.to_string(), reason });
@@ -330,10 +396,38 @@ impl Opening {
             Root::Remote { origin, .. } => Some(self.stores.open(origin)?),
             Root::Local { .. } => None,
         };
-        let listing = Listing { location, place: &place, max_files: self.stores.limits().max_files };
-        let files = list(listing, &root, store.as_deref()).await?;
-        let root = root.name();
-        Ok(Found { snapshot: Snapshot::new(&root, files), root, store })
+        Ok(Here { location, root, place, store })
+    }
+
+    /// The files that lie there now.
+    async fn look(&self) -> Result<Found, SourceError> {
+        let here = self.here().await?;
+        let files = list(here.listing(self.stores.limits().max_files), &here.root, here.store.as_deref()).await?;
+        Ok(here.found(files))
+    }
+
+    /// The files of a record, as far as the location still names them. Local ones are looked for; whether those of a store
+    /// are still there, reading tells.
+    async fn recall(&self, record: Record) -> Result<Found, SourceError> {
+        let here = self.here().await?;
+        let bad = |reason| SourceError::io(here.location, std::io::Error::other(reason));
+        let files = record.files().map_err(bad)?;
+        let files = match &here.root {
+            Root::Remote { prefix, .. } => {
+                let listing = here.listing(files.len());
+                files.into_iter().map(|file| listing.recalled_remote(prefix, file)).collect::<Result<_, _>>()?
+            }
+            Root::Local { canonical, .. } => {
+                let (root, location, place) = (canonical.clone(), here.location.to_owned(), here.place.clone());
+                let recall = move || {
+                    let listing = Listing { location: &location, place: &place, max_files: files.len() };
+                    files.into_iter().map(|file| listing.recalled_local(&root, file)).collect::<Result<_, _>>()
+                };
+                let recalled = tokio::task::spawn_blocking(recall).await;
+                recalled.map_err(|error| SourceError::io(here.location, error))??
+            }
+        };
+        Ok(here.found(files))
     }
 }
 
@@ -393,7 +487,7 @@ impl FileCheck {
     fn file(&self, file: &SnapshotFile, footer: &Arc<ParquetMetaData>) -> Result<PartitionedFile, SourceError> {
         let name = file.meta.location.as_ref();
         let columns: Vec<&Column> = self.file_columns.iter().collect();
-        let read_schema = File { name, footer }.agree(&columns)?;
+        let agreed = File { name, footer }.agree(&columns)?;
         let values = self
             .partition_columns
             .iter()
@@ -412,10 +506,10 @@ impl FileCheck {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let fields: Vec<&Field> = self.table_fields.iter().collect();
-        let statistics = statistics::of_file(footer, &read_schema, &fields, &values);
+        let statistics = statistics::of_file(footer, &agreed, &fields, &values);
         let mut found = PartitionedFile::new_from_meta(file.meta.clone())
             .with_partition_values(values)
-            .with_arrow_schema(read_schema);
+            .with_arrow_schema(agreed.schema);
         // Not `with_statistics`, which takes every partition value for present.
         found.statistics = Some(Arc::new(statistics));
         Ok(found)

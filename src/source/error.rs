@@ -71,6 +71,14 @@ pub enum SourceError {
         /// How file and contract disagree.
         reason: String,
     },
+    /// A column of the contract that is in none of the files.
+    #[error(
+        "no file has the column `{column}`\n    hint: correct `physicalName`; a column that is new is written to a file before a contract names it"
+    )]
+    Nowhere {
+        /// The column's name in the files; dots lead into structs.
+        column: String,
+    },
     /// The contract itself cannot be read from files.
     #[error("dataset `{dataset}` cannot be read from files: {reason}")]
     Contract {
@@ -107,6 +115,7 @@ impl SourceError {
             | Self::TooManyFiles { .. }
             | Self::Damaged { .. }
             | Self::Disagrees { .. }
+            | Self::Nowhere { .. }
             | Self::Contract { .. } => "the product's files do not keep its contract; its owner has to mend them",
             Self::WrongGrant { .. } | Self::Engine(_) => "the product cannot be read",
         }

@@ -3,13 +3,15 @@
 //! Local folders are walked by hand rather than through a store, because each entry's canonical path
 //! has to stay below the domain's root before it is descended into or read.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::Metadata;
 use std::path::{Path as FsPath, PathBuf};
 
 use futures::TryStreamExt;
-use object_store::path::Path;
+use object_store::path::{Path, PathPart};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use percent_encoding::percent_decode_str;
 
 use super::error::SourceError;
 use super::hive;
@@ -172,6 +174,58 @@ impl Listing<'_> {
         let folders = parts.split_last().map_or(&[][..], |(_, folders)| folders).iter().skip(prefix);
         let keys = hive::keys(folders.map(String::as_str)).map_err(|reason| self.bad_folder(&meta.location, reason))?;
         Ok(SnapshotFile { meta, local: None, keys })
+    }
+
+    /// A file that is said to have been one of a local place's: where it lies now, if it still may be read.
+    pub fn recalled_local(&self, root: &FsPath, meta: ObjectMeta) -> Result<SnapshotFile, SourceError> {
+        // The store's path encodes what its names may not hold; the folder's do not.
+        let decode = |part: PathPart<'_>| percent_decode_str(part.as_ref()).decode_utf8().map(Cow::into_owned);
+        let parts: Vec<String> = meta
+            .location
+            .parts()
+            .map(decode)
+            .collect::<Result<_, _>>()
+            .map_err(|_| self.refused(LocationError::NotUtf8))?;
+        self.names(&parts)?;
+        let path = root.join(parts.iter().collect::<PathBuf>());
+        let canonical = match path.canonicalize() {
+            Ok(canonical) => canonical,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(SourceError::Changed { file: path.display().to_string() });
+            }
+            Err(error) => return Err(SourceError::io(path.display().to_string(), error)),
+        };
+        if !canonical.starts_with(root) {
+            return Err(self.refused(LocationError::Escapes(path.display().to_string())));
+        }
+        let today = local_meta(meta.location.clone(), &stat(&canonical)?);
+        if today.map_err(|error| SourceError::io(path.display().to_string(), error))? != meta {
+            return Err(SourceError::Changed { file: path.display().to_string() });
+        }
+        let folders = parts.split_last().map_or(&[][..], |(_, folders)| folders);
+        let keys = hive::keys(folders.iter().map(String::as_str));
+        let keys = keys.map_err(|reason| self.bad_folder(&meta.location, reason))?;
+        Ok(SnapshotFile { meta, local: Some(canonical), keys })
+    }
+
+    /// The same for a place in an object store, which is not asked.
+    pub fn recalled_remote(&self, prefix: &[String], meta: ObjectMeta) -> Result<SnapshotFile, SourceError> {
+        let parts: Vec<String> = meta.location.parts().map(|part| part.as_ref().to_owned()).collect();
+        self.names(parts.strip_prefix(prefix).ok_or_else(|| self.refused(LocationError::Outside))?)?;
+        self.remote_file(meta, prefix.len())
+    }
+
+    /// Whether the location names a file, by its path below the root.
+    fn names(&self, path: &[String]) -> Result<(), SourceError> {
+        let outside = || self.refused(LocationError::Outside);
+        let below = path.strip_prefix(self.place.fixed.as_slice()).ok_or_else(outside)?;
+        let is_named = below.is_empty() && matches!(self.place.shape, Shape::Named);
+        let is_hidden = below.iter().any(|name| is_hidden(name));
+        if is_named || (!below.is_empty() && !is_hidden && self.place.shape.matches(&below.join("/"))) {
+            Ok(())
+        } else {
+            Err(outside())
+        }
     }
 
     fn max_entries(&self) -> usize {

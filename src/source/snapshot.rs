@@ -1,8 +1,11 @@
 //! The exact files of a dataset at one moment, and the digest that names them.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use object_store::ObjectMeta;
+use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::hive::PartitionKey;
@@ -67,12 +70,32 @@ impl Snapshot {
     pub fn total_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.meta.size).fold(0, u64::saturating_add)
     }
+
+    /// When the last of its files changed.
+    pub fn changed(&self) -> Option<DateTime<Utc>> {
+        self.files.iter().map(|file| file.meta.last_modified).max()
+    }
+
+    /// The files that `earlier` did not have; none if one that it had is not here in the same state.
+    pub(super) fn added_since(&self, earlier: &Self) -> Option<HashSet<&Path>> {
+        let mut here: HashMap<&Path, &ObjectMeta> =
+            self.files.iter().map(|file| (&file.meta.location, &file.meta)).collect();
+        for file in &earlier.files {
+            if here.remove(&file.meta.location) != Some(&file.meta) {
+                return None;
+            }
+        }
+        Some(here.into_keys().collect())
+    }
+
+    /// Whether rows were only added since `earlier`.
+    pub fn extends(&self, earlier: &Self) -> bool {
+        self.added_since(earlier).is_some()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use object_store::path::Path;
-
     use super::*;
 
     fn file(path: &str) -> SnapshotFile {
@@ -84,6 +107,21 @@ mod tests {
             version: None,
         };
         SnapshotFile { meta, local: None, keys: Vec::new() }
+    }
+
+    #[test]
+    fn only_added_files_make_a_later_snapshot_of_the_same_rows() {
+        let of = |files: Vec<SnapshotFile>| Snapshot::new("s3://b", files);
+        let earlier = of(vec![file("a"), file("b")]);
+        let later = of(vec![file("a"), file("b"), file("c")]);
+        assert_eq!(later.added_since(&earlier), Some(HashSet::from([&Path::from("c")])));
+        assert_eq!(earlier.added_since(&earlier), Some(HashSet::new()));
+        let mut replaced = file("b");
+        replaced.meta.e_tag = Some("b".into());
+        for other in [vec![file("a"), file("c")], vec![file("a"), replaced, file("c")]] {
+            assert_eq!(of(other).added_since(&earlier), None);
+        }
+        assert!(later.extends(&earlier) && !earlier.extends(&later));
     }
 
     #[test]

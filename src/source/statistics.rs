@@ -7,28 +7,81 @@
 use std::cmp::Ordering;
 
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, UInt64Array};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
-/// Statistics of one file: its own columns, then its partition columns.
+use super::agreement::{Agreed, Leaves};
+use super::fit::{Fit, fit};
+
+/// Statistics of one file in the contract's types: its own columns, then its partition columns.
 pub(super) fn of_file(
     footer: &ParquetMetaData,
-    read_schema: &Schema,
+    agreed: &Agreed,
     columns: &[&Field],
     partition: &[ScalarValue],
 ) -> Statistics {
-    let rows = footer.row_groups().iter().map(|group| count(group.num_rows())).fold(0, usize::saturating_add);
+    let rows = rows_of(footer);
     let bytes = footer.row_groups().iter().map(|group| count(group.total_byte_size())).fold(0, usize::saturating_add);
-    let own = columns.iter().map(|field| of_column(footer, read_schema, field, rows).unwrap_or_default());
+    let leaves = Leaves::of(footer);
+    let own = columns.iter().zip(&agreed.places).map(|(field, place)| match place {
+        Some(at) => {
+            let known = leaves.of_root(*at).and_then(|leaf| of_column(footer, agreed.schema.field(*at), leaf, rows));
+            in_type(known.unwrap_or_default(), agreed.schema.field(*at).data_type(), field.data_type(), rows)
+        }
+        None => all_null(field.data_type(), rows),
+    });
     let partition = partition.iter().map(|value| of_partition(value, rows));
     Statistics {
         num_rows: Precision::Exact(rows),
         total_byte_size: Precision::Inexact(bytes),
         column_statistics: own.chain(partition).collect(),
     }
+}
+
+/// Whether the footer proves that each value of a column, which it has as `field`, is one of another type as well.
+pub(super) fn prove_fit(footer: &ParquetMetaData, field: &Field, leaf: usize, wanted: &DataType) -> bool {
+    let rows = rows_of(footer);
+    let Some(known) = of_column(footer, field, leaf, rows) else { return false };
+    let fits = |bound: &Precision<ScalarValue>| matches!(bound, Precision::Exact(value) if value.cast_to(wanted).is_ok_and(|value| !value.is_null()));
+    known.null_count == Precision::Exact(rows) || (fits(&known.min_value) && fits(&known.max_value))
+}
+
+/// What is known of a column of the file's type, of the contract's. Only what widens is converted, since only then
+/// the bounds stay bounds.
+fn in_type(known: ColumnStatistics, file: &DataType, contract: &DataType, rows: usize) -> ColumnStatistics {
+    if file == contract {
+        return known;
+    }
+    let widens = file.is_primitive() && matches!(fit(contract, file, false), Fit::Wider | Fit::Finer);
+    let cast = |value: &ScalarValue| value.cast_to(contract).ok().filter(|value| widens && !value.is_null());
+    let bound = |bound: &Precision<ScalarValue>| match (bound.get_value().and_then(cast), bound.is_exact()) {
+        (Some(value), Some(true)) => Precision::Exact(value),
+        (Some(value), _) => Precision::Inexact(value),
+        (None, _) => Precision::Absent,
+    };
+    ColumnStatistics {
+        null_count: known.null_count,
+        min_value: bound(&known.min_value),
+        max_value: bound(&known.max_value),
+        byte_size: match byte_size(contract, rows) {
+            Precision::Absent => known.byte_size,
+            size => size,
+        },
+        ..ColumnStatistics::default()
+    }
+}
+
+/// Of a column that the file lacks.
+fn all_null(data_type: &DataType, rows: usize) -> ColumnStatistics {
+    let byte_size = byte_size(data_type, rows);
+    ColumnStatistics { null_count: Precision::Exact(rows), byte_size, ..ColumnStatistics::default() }
+}
+
+fn rows_of(footer: &ParquetMetaData) -> usize {
+    footer.row_groups().iter().map(|group| count(group.num_rows())).fold(0, usize::saturating_add)
 }
 
 fn count(number: i64) -> usize {
@@ -39,7 +92,7 @@ fn count(number: i64) -> usize {
 fn of_partition(value: &ScalarValue, rows: usize) -> ColumnStatistics {
     let known = ColumnStatistics { byte_size: byte_size(&value.data_type(), rows), ..ColumnStatistics::default() };
     if value.is_null() {
-        return ColumnStatistics { null_count: Precision::Exact(rows), ..known };
+        return all_null(&value.data_type(), rows);
     }
     ColumnStatistics {
         null_count: Precision::Exact(0),
@@ -54,13 +107,16 @@ fn byte_size(data_type: &DataType, rows: usize) -> Precision<usize> {
     data_type.primitive_width().map_or(Precision::Absent, |width| Precision::Exact(width.saturating_mul(rows)))
 }
 
-fn of_column(footer: &ParquetMetaData, read_schema: &Schema, field: &Field, rows: usize) -> Option<ColumnStatistics> {
+/// Of a column in the type it is read in; nothing is known of nested ones.
+fn of_column(footer: &ParquetMetaData, field: &Field, leaf: usize, rows: usize) -> Option<ColumnStatistics> {
+    if field.data_type().is_nested() {
+        return None;
+    }
     let groups = footer.row_groups();
     let mut known = ColumnStatistics { byte_size: byte_size(field.data_type(), rows), ..ColumnStatistics::default() };
-    let converter = StatisticsConverter::try_new(field.name(), read_schema, footer.file_metadata().schema_descr())
+    let converter = StatisticsConverter::from_column_index(leaf, field, footer.file_metadata().schema_descr())
         .ok()?
         .with_missing_null_counts_as_zero(false);
-    let leaf = converter.parquet_column_index()?;
     if known.byte_size == Precision::Absent {
         let sizes = groups.iter().filter_map(|group| group.columns().get(leaf)).map(|c| count(c.uncompressed_size()));
         known.byte_size = Precision::Inexact(sizes.fold(0, usize::saturating_add));
@@ -72,9 +128,7 @@ fn of_column(footer: &ParquetMetaData, read_schema: &Schema, field: &Field, rows
             known.null_count = Precision::Exact(sum);
         }
     }
-    if read_schema.field_with_name(field.name()).ok()?.data_type() != field.data_type()
-        || groups.iter().any(|group| wrongly_ordered(group, leaf))
-    {
+    if groups.iter().any(|group| wrongly_ordered(group, leaf)) {
         return Some(known);
     }
     let (mins, maxes) = (converter.row_group_mins(groups).ok()?, converter.row_group_maxes(groups).ok()?);

@@ -116,13 +116,13 @@ class Gateway:
         """The end of its log, for a failure's report."""
         return "\n".join(self.log_text().splitlines()[-lines:])
 
-    def wait_until(self, condition, what: str, timeout: float = 30) -> None:
+    def wait_until(self, condition, what: str, timeout: float = 30, pause: float = 0.1) -> None:
         """Waits until `condition()` holds."""
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, f"{what} did not happen within {timeout} s\n{self.tail()}"
             assert self.process.poll() is None, f"the gateway ended while waiting: {what}\n{self.tail()}"
-            time.sleep(0.1)
+            time.sleep(pause)
 
 
 def demo(directory: Path, log: Path, *, scale: str = "0.01", env: dict[str, str] | None = None) -> Gateway:

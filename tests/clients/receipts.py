@@ -16,6 +16,7 @@ class Dataset:
     columns: list[str] = field(default_factory=list)
     masked: dict[str, str] = field(default_factory=dict)
     rows_restricted: bool = False
+    since: str = ""
 
 
 @dataclass
@@ -76,6 +77,8 @@ def _dataset(message: bytes) -> Dataset:
                 dataset.masked[column] = mask
             case 7:
                 dataset.rows_restricted = bool(value)
+            case 8:
+                dataset.since = value.decode()
     return dataset
 
 

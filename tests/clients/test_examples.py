@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -114,6 +115,19 @@ def test_a_broken_connection_is_made_anew(puller, pieces, files, tmp_path):
         folder = puller.pull(relay.address, "sales.lineitem", tmp_path)
         assert relay.spent.is_set()
     assert_whole(folder, files)
+
+
+def test_tickets_that_end_under_way_are_asked_for_anew(puller, configured, files, tmp_path):
+    hasty = configured("", env={"AIRSIDE_FLIGHT__ENDPOINT_BYTES": "20000", "AIRSIDE_TICKETS__TTL_SECONDS": "1"})
+    running = puller.start(hasty.address, "sales.lineitem", tmp_path, AIRSIDE_PARALLEL="1")
+    hasty.wait_until(lambda: parts(tmp_path), "the first part", pause=0.001)
+    running.send_signal(signal.SIGSTOP)
+    time.sleep(1.2)  # what it holds ends
+    running.send_signal(signal.SIGCONT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 0, said
+    assert "asking again" in said and "expired" in said, said
+    assert_whole(tmp_path, files)
 
 
 def test_unlike_answers_do_not_mix(puller, pieces, tmp_path):

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import grpc
+import pyarrow.flight as flight
 import pytest
 from grpc import StatusCode
 
@@ -140,3 +141,21 @@ def test_a_client_that_waits_no_longer_is_not_worked_for(gateway):
     with connect_adbc(gateway, "owner") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM geography.region")
         assert cursor.fetchone() == (5,)
+
+
+def test_who_asks_for_it_is_sent_compressed_batches(gateway, raw, session):
+    """The same rows in fewer bytes; a codec that is not known is refused by name."""
+    asked = wire.statement("SELECT * FROM sales.lineitem")
+    plain = raw("steward").ask(asked)
+    for codec in ("lz4", "zstd"):
+        packed = raw("steward", ("airside-compression", codec)).ask(asked)
+        assert packed.refused is None
+        assert sum(map(len, packed.rows)) < 0.8 * sum(map(len, plain.rows)), codec
+        reader = session("steward")
+        options = flight.FlightCallOptions(headers=[reader.header, (b"airside-compression", codec.encode())])
+        [endpoint] = reader.info(flight.FlightDescriptor.for_path("sales", "orders")).endpoints
+        assert (
+            reader.client.do_get(endpoint.ticket, options).read_all().equals(reader.sql("SELECT * FROM sales.orders"))
+        )
+    refused = raw("steward", ("airside-compression", "gzip")).ask(asked).refused
+    assert refused.code is StatusCode.INVALID_ARGUMENT and "`lz4`, `zstd` or `none`" in refused.message

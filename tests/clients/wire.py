@@ -261,6 +261,8 @@ def product_request(
     filter: str | None = None,
     limit: int | None = None,
     purpose: str | None = None,
+    as_of: str = "",
+    since: str = "",
 ) -> bytes:
     """Airside's own `ProductRequest`, as the bytes of a command."""
     address = ".".join(path)
@@ -271,6 +273,7 @@ def product_request(
         message += number(4, limit)
     if purpose is not None:
         message += text(6, purpose)
+    message += text(5, as_of) + text(9, since)
     return any_of("type.googleapis.com/airside.v1.ProductRequest", message)
 
 

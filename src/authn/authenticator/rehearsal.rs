@@ -70,6 +70,12 @@ impl Authenticator {
         Some(Role { groups, claims })
     }
 
+    /// A user, or the service that a token names, as they would be known who signed in now: for what acts in their place.
+    pub fn named(&self, name: &str) -> Option<Verified> {
+        let user = self.users().and_then(|users| Some(users.get(name)?.verified(name, Method::Session, None)));
+        user.or_else(|| self.tokens.as_ref()?.get().of_subject(name))
+    }
+
     /// Everybody in the users file.
     pub fn users_by_name(&self) -> Vec<String> {
         self.users().map(|users| users.names().cloned().collect()).unwrap_or_default()

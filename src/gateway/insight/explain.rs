@@ -158,7 +158,7 @@ impl Gateway {
             Subject::Sql(sql) => Question::Sql(sql.clone()),
         };
         let statement = self.statement(&caller, &asked)?;
-        let answer = self.answer(&caller, &statement, Vec::new(), None).await?;
+        let answer = self.answer(&caller, &statement, Vec::new(), None, None).await?;
         Ok(answer.plan_text(match viewer {
             Viewer::Operator => PlanDetail::Operator,
             Viewer::Administrator(_) => PlanDetail::Administrator,

@@ -219,7 +219,7 @@ impl Gateway {
 
     async fn answered(&self, on: &str, test: &PolicyTest, caller: &Caller, question: &Question) -> Vec<Mismatch> {
         let answer = match self.statement(caller, question) {
-            Ok(statement) => self.answer(caller, &statement, Vec::new(), None).await,
+            Ok(statement) => self.answer(caller, &statement, Vec::new(), None, None).await,
             Err(error) => Err(error),
         };
         match (&test.expect, answer) {

@@ -28,6 +28,8 @@ mod pushdown;
 pub(super) use provider::{GovernedProvider, Origin};
 
 #[cfg(test)]
+mod evolution_tests;
+#[cfg(test)]
 mod pruning_tests;
 #[cfg(test)]
 mod tests;

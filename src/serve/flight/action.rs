@@ -1,6 +1,7 @@
 //! DoAction: one file for each family of actions.
 
 mod cancel;
+mod changes;
 mod insight;
 mod prepared;
 mod renew;
@@ -43,7 +44,7 @@ const TYPES: [(&str, &str); 10] = [
 
 /// The actions there are.
 pub fn types() -> Vec<ActionType> {
-    let all = TYPES.into_iter().chain(insight::TYPES);
+    let all = TYPES.into_iter().chain([changes::TYPE]).chain(insight::TYPES);
     all.map(|(name, description)| ActionType { r#type: name.to_owned(), description: description.to_owned() }).collect()
 }
 
@@ -52,6 +53,9 @@ impl Flight {
         &self,
         request: Request<Action>,
     ) -> Result<Response<Replies<arrow_flight::Result>>, FlightError> {
+        if request.get_ref().r#type == changes::CHANGES {
+            return self.answer_changes(request).await;
+        }
         let caller = self.caller(&request).await?;
         let schema = self.default_schema(&request, &caller)?;
         let parameters = prepared::Parameters::of(request.metadata());

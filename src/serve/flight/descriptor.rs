@@ -127,15 +127,14 @@ pub fn seal(question: &Question) -> query::Asked {
             filter: question.filter.clone().unwrap_or_default(),
             limit: question.limit,
             arguments: question.arguments.iter().map(sealed_argument).collect(),
+            // Which snapshot answers stands beside the question.
+            since: question.since.clone().unwrap_or_default(),
             ..ProductRequest::default()
         }),
     }
 }
 
 fn product(request: ProductRequest) -> Result<Asked, FlightError> {
-    if !request.as_of.is_empty() {
-        return Err(FlightError::Unimplemented("`as_of` of a ProductRequest".to_owned()));
-    }
     let purpose = match request.purpose.as_str() {
         "" => None,
         purpose => Some(Purpose::parse(purpose)?),
@@ -151,6 +150,8 @@ fn product_question(request: ProductRequest) -> Result<ProductQuestion, FlightEr
         filter: Some(request.filter).filter(|filter| !filter.trim().is_empty()),
         limit: request.limit,
         arguments: request.arguments.into_iter().map(argument).collect(),
+        as_of: Some(request.as_of).filter(|id| !id.is_empty()),
+        since: Some(request.since).filter(|id| !id.is_empty()),
     })
 }
 
@@ -213,12 +214,6 @@ mod tests {
         for bad in [&b""[..], b"  ", b"\xff\xfe"] {
             assert!(matches!(parse_command(bad), Err(FlightError::Malformed(_))));
         }
-    }
-
-    #[test]
-    fn unsupported_parts_say_so_by_name() {
-        let request = ProductRequest { as_of: "x".to_owned(), ..request() };
-        assert!(matches!(parse_command(&request.encode_to_vec()), Err(FlightError::Unimplemented(_))));
     }
 
     proptest! {

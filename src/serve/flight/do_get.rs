@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::sql::Any;
 use arrow_flight::{FlightData, Ticket};
 use futures::stream;
@@ -10,6 +11,7 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::compression::Compression;
 use super::deadline::deadline;
 use super::describe::schema_digest;
 use super::encode::encode;
@@ -27,6 +29,7 @@ impl Flight {
         request: Request<Ticket>,
     ) -> Result<Response<Replies<FlightData>>, FlightError> {
         let deadline = deadline(&request);
+        let options = Compression::asked(request.metadata())?.options()?;
         let (mut caller, verified) = self.verified_caller(&request).await?;
         match self.tickets.open(&request.into_inner().ticket, &mut caller)? {
             Sealed::Query(query) => {
@@ -37,14 +40,14 @@ impl Flight {
                     cut: connections::cut(),
                     send_timeout: self.send_timeout,
                 };
-                self.rows(&caller, query, reader).await
+                self.rows(&caller, query, reader, options).await
             }
             Sealed::Command(command) => {
                 let any = Any::decode(command.as_slice()).map_err(|_| TicketError::Invalid)?;
                 let batch = self.metadata(&caller, descriptor::flight_sql(any)?)?;
                 let schema = batch.schema();
                 let rows = stream::iter([Ok::<_, FlightError>(batch)]);
-                Ok(Response::new(encode(schema, rows)))
+                Ok(Response::new(encode(schema, options, rows)))
             }
         }
     }
@@ -54,9 +57,10 @@ impl Flight {
         caller: &Caller,
         query: Query,
         reader: Reader,
+        options: IpcWriteOptions,
     ) -> Result<Response<Replies<FlightData>>, FlightError> {
         let (answer, schema) = self.redeem(caller, query).await?;
-        let messages = |rows: Counted| encode(schema, rows);
+        let messages = |rows: Counted| encode(schema, options, rows);
         let weigh = |message: &FlightData| message.data_body.len();
         let refuse = |error| Status::from(FlightError::Answer(error));
         Ok(Response::new(Box::pin(self.gateway.run(answer, reader, messages, weigh, refuse).await?)))

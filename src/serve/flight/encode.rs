@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::FlightData;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError as ArrowFlightError;
@@ -16,9 +17,10 @@ use super::error::FlightError;
 /// A stream of Flight messages, as a response carries it.
 pub type FlightDataStream = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
 
-/// Encodes the batches of `rows`, after one message that holds `schema`. A failure ends the stream with its status.
+/// Encodes the batches of `rows` as `options` say, after one message that holds `schema`. A failure ends the stream with its status.
 pub fn encode<E>(
     schema: SchemaRef,
+    options: IpcWriteOptions,
     rows: impl Stream<Item = Result<RecordBatch, E>> + Send + 'static,
 ) -> FlightDataStream
 where
@@ -40,6 +42,7 @@ where
     // Pieces have their size already, so the encoder must not cut again.
     let messages = FlightDataEncoderBuilder::new()
         .with_schema(schema)
+        .with_options(options)
         .with_max_flight_data_size(usize::MAX)
         .build(pieces)
         .map_ok(|data| {

@@ -111,7 +111,8 @@ impl FlightError {
 
 fn answer_code(error: &AnswerError) -> Code {
     match error {
-        AnswerError::NotFound(_) => Code::NotFound,
+        AnswerError::NotFound(_) | AnswerError::NoSnapshot(_) => Code::NotFound,
+        AnswerError::NotAppended(_) => Code::FailedPrecondition,
         AnswerError::NotGranted(_) | AnswerError::PurposeNeeded { .. } | AnswerError::Revoked => Code::PermissionDenied,
         AnswerError::Unavailable { .. } | AnswerError::Outdated | AnswerError::Unrecorded { .. } => Code::Unavailable,
         AnswerError::Address(_) | AnswerError::Supposed(_) => Code::InvalidArgument,

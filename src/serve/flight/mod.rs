@@ -5,6 +5,7 @@
 
 mod action;
 mod authenticate;
+mod compression;
 mod cut;
 mod deadline;
 mod describe;

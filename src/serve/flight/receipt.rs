@@ -43,6 +43,7 @@ fn query(template: &QueryTemplate) -> proto::NamedQuery {
 fn dataset(receipt: &DatasetReceipt) -> proto::DatasetReceipt {
     let masked = receipt.masked.iter();
     proto::DatasetReceipt {
+        since: receipt.since.clone().unwrap_or_default(),
         address: receipt.address.clone(),
         version: receipt.version.to_string(),
         snapshot: receipt.snapshot.clone(),

@@ -188,9 +188,8 @@ async fn files_that_break_the_contract_are_refused() {
     let world = World::new(vec![required]);
     let nulls = Arc::new(Int64Array::from(vec![Some(1), None])) as ArrayRef;
     for (folder, name, values, reason) in [
-        ("missing", "other", ints(&[1]), "is missing"),
-        ("case", "ID", ints(&[1]), "the file has `ID`"),
-        ("type", "id", Arc::new(Int32Array::from(vec![1])) as ArrayRef, "has type Int32 in the file and Int64"),
+        ("missing", "other", ints(&[1]), "is missing, and the contract requires it"),
+        ("type", "id", Arc::new(UInt64Array::from(vec![1])) as ArrayRef, "has type UInt64 in the file and Int64"),
         ("null", "id", nulls, "lacks a value in 1 rows"),
     ] {
         world.write(&format!("{folder}/good.parquet"), [("id", ints(&[1]))]);
@@ -204,6 +203,112 @@ async fn files_that_break_the_contract_are_refused() {
         fs::write(world.path("broken.parquet"), bytes).unwrap();
         let error = world.open_at("broken.parquet").await.unwrap_err();
         assert!(matches!(error, SourceError::Damaged { .. }), "{bytes:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_column_that_no_file_has_is_refused() {
+    let record = |names: &[&str]| {
+        let field = |name: &&str| (Arc::new(Field::new(*name, DataType::Int64, true)), ints(&[1]));
+        Arc::new(StructArray::from(names.iter().map(field).collect::<Vec<_>>())) as ArrayRef
+    };
+    let columns = || {
+        let nested = record(&["a", "b"]).data_type().clone();
+        vec![column("id", DataType::Int64), column("late", DataType::Utf8), column("rec", nested)]
+    };
+    let text = || Arc::new(StringArray::from(vec!["x"])) as ArrayRef;
+    for (files, nowhere) in [
+        (
+            vec![vec![("id", ints(&[1])), ("late", text()), ("rec", record(&["a", "b"]))], vec![("id", ints(&[2]))]],
+            None,
+        ),
+        (vec![vec![("id", ints(&[1])), ("rec", record(&["a", "b"]))], vec![("id", ints(&[2]))]], Some("`late`")),
+        (
+            vec![vec![("id", ints(&[1])), ("late", text())], vec![("id", ints(&[2])), ("rec", record(&["a"]))]],
+            Some("`rec.b`"),
+        ),
+    ] {
+        let world = World::new(columns());
+        for (at, file) in files.into_iter().enumerate() {
+            world.write(&format!("{at}.parquet"), file);
+        }
+        match (world.open().await, nowhere) {
+            (Ok(_), None) => {}
+            (Err(error), Some(name)) => {
+                assert!(error.to_string().contains(&format!("no file has the column {name}")), "{error}");
+                assert!(!error.for_caller().contains("late") && !error.is_transient());
+            }
+            (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_may_differ_in_case_where_one_thing_is_meant() {
+    let world = World::new(vec![column("id", DataType::Int64), column("Total", DataType::Int64)]);
+    world.write("a/1.parquet", [("ID", ints(&[1])), ("total", ints(&[10]))]);
+    world.write("a/2.parquet", [("Total", ints(&[20])), ("TOTAL", ints(&[99])), ("id", ints(&[2]))]);
+    let source = world.open_at("a").await.unwrap();
+    assert_eq!(world.rows(&source, "SELECT id, \"Total\" FROM t ORDER BY id").await, ["1,10", "2,20"]);
+    assert_eq!(world.rows(&source, "SELECT id FROM t WHERE \"Total\" < 15").await, ["1"]);
+    world.write("a/3.parquet", [("id", ints(&[3])), ("TOTAL", ints(&[1])), ("total", ints(&[2]))]);
+    let error = world.open_at("a").await.unwrap_err().to_string();
+    assert!(error.contains("3.parquet") && error.contains("`TOTAL` or `total` could be meant"), "{error}");
+}
+
+#[tokio::test]
+async fn coarse_timestamps_are_read_where_the_footer_shows_that_all_fit() {
+    let millis = |values: &[i64]| Arc::new(TimestampMillisecondArray::from(values.to_vec())) as ArrayRef;
+    let world = World::new(vec![column("at", DataType::Timestamp(TimeUnit::Nanosecond, None))]);
+    world.write("good.parquet", [("at", millis(&[-5, 9_223_372_036_854]))]);
+    let source = world.open_at("good.parquet").await.unwrap();
+    let rows = world.rows(&source, "SELECT CAST(at AS BIGINT) FROM t WHERE at > TIMESTAMP '1970-01-01'").await;
+    assert_eq!(rows, ["9223372036854000000"]);
+    // A literal between two milliseconds.
+    let between = "SELECT CAST(at AS BIGINT) FROM t WHERE at < TIMESTAMP '1969-12-31T23:59:59.9950001'";
+    assert_eq!(world.rows(&source, between).await, ["-5000000"]);
+    world.write("far.parquet", [("at", millis(&[9_223_372_036_855]))]);
+    let silent = datafusion::parquet::file::properties::EnabledStatistics::None;
+    let silent = WriterProperties::builder().set_statistics_enabled(silent).build();
+    world.write_with("silent.parquet", [("at", millis(&[1]))], silent);
+    for file in ["far.parquet", "silent.parquet"] {
+        let error = world.open_at(file).await.unwrap_err().to_string();
+        assert!(error.contains("does not show that every value fits"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn statistics_of_old_files_are_those_of_the_contracts_types() {
+    let world = World::new(vec![
+        column("id", DataType::Int64),
+        column("price", DataType::Decimal128(12, 4)),
+        column("ratio", DataType::Float64),
+        column("late", DataType::Int64),
+    ]);
+    let price = Arc::new(Decimal128Array::from(vec![150, -275]).with_precision_and_scale(8, 2).unwrap()) as ArrayRef;
+    world.write(
+        "1.parquet",
+        [
+            ("id", Arc::new(Int32Array::from(vec![1, 7])) as ArrayRef),
+            ("price", price),
+            ("ratio", Arc::new(Float32Array::from(vec![0.5, 1.5]))),
+        ],
+    );
+    let price = Arc::new(Decimal128Array::from(vec![12_345]).with_precision_and_scale(12, 4).unwrap()) as ArrayRef;
+    let ratio = Arc::new(Float64Array::from(vec![9.0])) as ArrayRef;
+    world.write("2.parquet", [("id", ints(&[1 << 40])), ("price", price), ("ratio", ratio), ("late", ints(&[3]))]);
+    let source = world.open().await.unwrap();
+    let of = |index: usize| source.statistics().column_statistics[index].clone();
+    assert_eq!(of(0).min_value, Precision::Exact(ScalarValue::Int64(Some(1))));
+    assert_eq!(of(0).max_value, Precision::Exact(ScalarValue::Int64(Some(1 << 40))));
+    assert_eq!(of(1).min_value, Precision::Exact(ScalarValue::Decimal128(Some(-27_500), 12, 4)));
+    assert_eq!(of(2).max_value, Precision::Inexact(ScalarValue::Float64(Some(9.0))));
+    assert_eq!((of(3).null_count, of(3).min_value), (Precision::Exact(2), Precision::Absent));
+    for (filter, files) in
+        [("id > 8", 1), ("price > 1.6", 0), ("price < -2.7", 1), ("late > 0", 1), ("late IS NULL", 1)]
+    {
+        let (_, plan) = world.plan(&source, &format!("SELECT * FROM t WHERE {filter}")).await;
+        assert_eq!(files_of(&plan), files, "{filter}");
     }
 }
 

@@ -24,9 +24,13 @@ pub enum RewriteError {
     },
     /// Files that cannot be one table.
     #[error(
-        "column `{0}` has different types in the files, and the contract does not say which one is meant\n    hint: name it in the contract, or take it out of the files"
+        "column `{0}` has different types in the files, and the contract does not say which one is meant (of a nested one \
+         it cannot)\n    hint: name it in the contract, or write it alike in all files"
     )]
     Mixed(String),
+    /// Columns that are told apart by case, in some of the files.
+    #[error("`{0}` and `{1}` differ in case alone, and some files have only one of them\n    hint: give them one name")]
+    Alike(String, String),
     /// A location that would take the new files in at once.
     #[error(
         "the new folder `{folder}` would be read at once by the location `{location}`, and its rows be seen twice\n    hint: let each location name a folder of its own"

@@ -22,6 +22,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::error::RewriteError;
 use crate::source::DatasetSource;
+use crate::source::adapter::ContractAdapters;
 
 /// What reading and sorting may take.
 #[derive(Debug, Clone)]
@@ -130,6 +131,8 @@ impl Scans {
             .with_file_groups(FileGroup::new(files.collect()).split_files(partitions))
             .with_preserve_order(partitions == 1)
             .with_limit(limit)
+            // As a server reads: names that differ in case are one.
+            .with_expr_adapter(Some(Arc::new(ContractAdapters)))
             .build();
         DataSourceExec::from_data_source(scan)
     }

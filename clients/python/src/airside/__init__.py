@@ -8,6 +8,7 @@ orders = mesh["sales.orders"].to_pandas(columns=["o_orderkey", "o_totalprice"], 
 ```
 """
 
+from airside.change import Change
 from airside.connection import Tls
 from airside.contract import Column, Contract
 from airside.errors import (
@@ -16,6 +17,7 @@ from airside.errors import (
     DeadlineExceeded,
     Internal,
     InvalidArgument,
+    NotAppended,
     NotFound,
     Outdated,
     PermissionDenied,
@@ -36,6 +38,7 @@ from airside.version import __version__
 __all__ = [
     "AirsideError",
     "Cancelled",
+    "Change",
     "ClientCredentials",
     "Column",
     "Contract",
@@ -46,6 +49,7 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "Mesh",
+    "NotAppended",
     "NotFound",
     "Outdated",
     "PermissionDenied",

@@ -6,7 +6,7 @@ import ipaddress
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -121,6 +121,21 @@ class Connection:
             if pause is None:
                 raise failure
             time.sleep(pause)
+
+    def follow(self, action: flight.Action, purpose: str | None) -> Iterator[bytes]:
+        """What an action tells, until it ends or is to be asked for anew."""
+        header: Header | None = None
+        try:
+            client = self.client()
+            header = self._credentials.header(client)
+            with translated():
+                for told in client.do_action(action, self._options(header, purpose, [], None)):
+                    yield told.body.to_pybytes()
+        except Unavailable:
+            return
+        except Unauthenticated:
+            if header is None or not self._credentials.refused(header):
+                raise
 
     @contextmanager
     def open(

@@ -94,6 +94,12 @@ class Cancelled(AirsideError):
     code = "CANCELLED"
 
 
+class NotAppended(AirsideError):
+    """What was added since a snapshot cannot be told: files were replaced or removed, or it was not kept. Read all."""
+
+    code = "FAILED_PRECONDITION"
+
+
 class Unimplemented(AirsideError):
     """The gateway does not offer that."""
 
@@ -113,6 +119,9 @@ _APPENDED = re.compile(r"\.? (?:gRPC client debug context|Client context): .*$",
 # What is said of tickets that no longer open anything: they ended, what they were planned on changed, or the gateway's
 # keys did.
 _TO_ASK_AGAIN = re.compile(r": ask again\b|^the ticket or handle is not one of this gateway's")
+
+# pyarrow has no name for FAILED_PRECONDITION.
+_NOT_APPENDED = re.compile(r"what was added since snapshot `[^`]*` cannot be told: ")
 
 # What pyarrow says of a stream that broke, or never began.
 _BROKEN = re.compile(r"Could not (finish writing|write|read)\b")
@@ -174,6 +183,8 @@ def translate(error: BaseException) -> AirsideError:
     message = _APPENDED.sub("", message)
     if kind is PermissionDenied and " asks for a purpose: state " in message:
         kind = PurposeNeeded
+    if _NOT_APPENDED.match(message):
+        kind = NotAppended
     if kind in (Unavailable, InvalidArgument) and _TO_ASK_AGAIN.search(message):
         kind = Outdated
     return kind(message)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import time
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from airside import messages
+from airside.change import Change
 from airside.connection import Connection, Tls, check_purpose
 from airside.credentials import Token, credentials
 from airside.errors import AirsideError, Internal
@@ -106,6 +109,22 @@ class Mesh:
             return self._prepared(query, values, purpose)
 
         return Result(self._connection, ask, purpose=purpose, reading=self._reading, what="query")
+
+    def changes(self, *products: str) -> Iterator[Change]:
+        """Each new snapshot of products, or of all that one may read: first what there is, then what comes, endlessly.
+
+        When the gateway ends, or the connection, it is followed anew; what changed meanwhile is then told once.
+        """
+        body = json.dumps({"products": products} if products else {}).encode()
+        told: dict[tuple[str, str], str] = {}
+        while True:
+            for change in self._connection.follow(flight.Action(messages.CHANGES, body), self._purpose):
+                parsed = Change.parse(change)
+                key = (parsed.product, parsed.version)
+                if told.get(key) != parsed.snapshot:
+                    told[key] = parsed.snapshot
+                    yield parsed
+            time.sleep(min(self._connection.retry.longest, 1.0))
 
     def close(self) -> None:
         """Ends the connection, and that of all that `for_purpose` gave."""

@@ -14,6 +14,7 @@ _SQL = "type.googleapis.com/arrow.flight.protocol.sql."
 
 CREATE_PREPARED = "CreatePreparedStatement"
 CLOSE_PREPARED = "ClosePreparedStatement"
+CHANGES = "airside.changes"
 
 
 def product_request(
@@ -22,6 +23,8 @@ def product_request(
     where: str | None = None,
     limit: int | None = None,
     purpose: str | None = None,
+    as_of: str | None = None,
+    since: str | None = None,
 ) -> bytes:
     """`airside.v1.ProductRequest`, as a descriptor's command."""
     message = encode(
@@ -29,7 +32,9 @@ def product_request(
         *((2, column) for column in columns),
         (3, where or None),
         (4, limit),
+        (5, as_of),
         (6, purpose or None),
+        (9, since),
     )
     return _packed("type.googleapis.com/airside.v1.ProductRequest", message)
 

@@ -23,16 +23,35 @@ if TYPE_CHECKING:
 class Product:
     """A product by its address. Nothing is asked before a method or property needs it."""
 
-    def __init__(self, connection: Connection, address: str, *, purpose: str | None, reading: Reading) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        address: str,
+        *,
+        purpose: str | None,
+        reading: Reading,
+        as_of: str | None = None,
+        since: str | None = None,
+    ) -> None:
         self._connection = connection
         self._address = address
         self._purpose = purpose
         self._reading = reading
+        self._as_of = as_of
+        self._since = since
 
     @property
     def address(self) -> str:
         """`domain.product`, with `@version` and `/dataset` if they were given."""
         return self._address
+
+    def as_of(self, snapshot: str) -> Product:
+        """The product as an earlier snapshot had it, by the id that receipts and `Mesh.changes` carry."""
+        return self._at(_snapshot(snapshot), self._since)
+
+    def since(self, snapshot: str) -> Product:
+        """Only the rows of files that an earlier snapshot did not have; `NotAppended` if some were replaced since."""
+        return self._at(self._as_of, _snapshot(snapshot))
 
     @property
     def readable(self) -> bool:
@@ -69,7 +88,9 @@ class Product:
         columns; `limit` is how many rows at most; `purpose` goes before the connection's.
         """
         purpose = check_purpose(purpose) or self._purpose
-        command = messages.product_request(self._address, _columns(columns), _where(where), _limit(limit), purpose)
+        command = messages.product_request(
+            self._address, _columns(columns), _where(where), _limit(limit), purpose, self._as_of, self._since
+        )
         return Result(
             self._connection,
             lambda: self._info(command, purpose),
@@ -122,6 +143,11 @@ class Product:
     def __repr__(self) -> str:
         return f"<airside.Product {self._address}>"
 
+    def _at(self, as_of: str | None, since: str | None) -> Product:
+        return Product(
+            self._connection, self._address, purpose=self._purpose, reading=self._reading, as_of=as_of, since=since
+        )
+
     def _listed(self, schema: str, table: str) -> pa.Table:
         """What the gateway lists of tables whose names match."""
         command = messages.tables(schema, table)
@@ -152,6 +178,12 @@ def _columns(columns: Sequence[str] | None) -> Sequence[str]:
     if not columns:
         raise ValueError("`columns` names no column: leave it out for all of them")
     return columns
+
+
+def _snapshot(snapshot: str) -> str:
+    if not isinstance(snapshot, str) or not snapshot:
+        raise ValueError("a snapshot is the id that a receipt names it by")
+    return snapshot
 
 
 def _where(where: str | None) -> str | None:

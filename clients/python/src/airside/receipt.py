@@ -28,6 +28,8 @@ class DatasetReceipt:
     """Those of them that came masked, and how: null, redact, hmac, partial or year."""
     rows_restricted: bool
     """Whether a policy kept rows back."""
+    since: str = ""
+    """The earlier snapshot whose files were left out; empty if all was read."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def _dataset(message: bytes) -> DatasetReceipt:
     columns = []
     masked = {}
     restricted = False
+    since = ""
     for number, value in decode(message):
         if number in texts:
             texts[number] = as_text(value)
@@ -74,7 +77,9 @@ def _dataset(message: bytes) -> DatasetReceipt:
             masked[as_text(pair.get(1, b""))] = as_text(pair.get(2, b""))
         elif number == 7:
             restricted = bool(as_number(value))
-    return DatasetReceipt(texts[1], texts[2], texts[3], fresh, tuple(columns), masked, restricted)
+        elif number == 8:
+            since = as_text(value)
+    return DatasetReceipt(texts[1], texts[2], texts[3], fresh, tuple(columns), masked, restricted, since)
 
 
 def _moment(message: bytes) -> datetime:

@@ -34,7 +34,7 @@ pub(super) const TYPES: [(&str, &str); 3] = [
 ];
 
 /// Longest request.
-const MAX_REQUEST: usize = 64 * 1024;
+pub(super) const MAX_REQUEST: usize = 64 * 1024;
 /// Longest reply: what every gRPC client takes.
 const MAX_REPLY: usize = 4 * 1024 * 1024 - 64 * 1024;
 
@@ -147,12 +147,12 @@ fn done(outcome: TestOutcome) -> TestDone {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, FlightError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, FlightError> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body)
         .map_err(|error| FlightError::Malformed(format!("the action's body is not the JSON it takes: {error}")))
 }
 
-fn json(reply: &impl Serialize) -> Result<Vec<u8>, FlightError> {
+pub(super) fn json(reply: &impl Serialize) -> Result<Vec<u8>, FlightError> {
     serde_json::to_vec(reply).map_err(FlightError::internal)
 }
