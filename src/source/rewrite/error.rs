@@ -86,9 +86,11 @@ impl RewriteError {
     }
 
     pub(super) fn encode(what: &str, error: ParquetError) -> Self {
-        match error {
-            ParquetError::External(cause) => Self::write(what, cause),
-            other => Self::write(what, other),
+        let ParquetError::External(cause) = error else { return Self::write(what, error) };
+        // The writer wraps what the disk or store said, maybe more than once.
+        match cause.downcast::<ParquetError>() {
+            Ok(inner) => Self::encode(what, *inner),
+            Err(cause) => Self::write(what, cause),
         }
     }
 }

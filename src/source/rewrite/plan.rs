@@ -121,7 +121,11 @@ impl Rewrite {
     pub fn decisions(&self) -> Vec<String> {
         let snapshot = self.source.snapshot();
         let partitions = self.sets.keys().filter(|folder| !folder.is_empty()).count();
-        let mut lines = vec![format!("reads {} files, {}", snapshot.files().len(), Bytes(snapshot.total_bytes()))];
+        let files = match snapshot.files().len() {
+            1 => "1 file".to_owned(),
+            files => format!("{files} files"),
+        };
+        let mut lines = vec![format!("reads {files}, {}", Bytes(snapshot.total_bytes()))];
         if partitions > 0 {
             lines.push(format!("keeps {partitions} partition folders"));
         }
