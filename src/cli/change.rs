@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::gateway;
 use crate::mesh::{self, Change, ChangeError, FileEdit, KnownGroups, Mesh};
 use crate::policy::Target;
+use crate::product::Name;
 use crate::source::Stores;
 
 /// Where the mesh is.
@@ -29,13 +30,13 @@ pub struct MeshPlace {
 }
 
 /// A mesh that can be read again with changes.
-enum Source {
+pub(super) enum Source {
     Configured { config: Box<Config>, stores: Stores, runtime: tokio::runtime::Runtime },
     Domain { domain: PathBuf, governance: PathBuf },
 }
 
 impl Source {
-    fn open(place: &MeshPlace) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn open(place: &MeshPlace) -> Result<Self, Box<dyn Error>> {
         if let (Some(domain), Some(governance)) = (&place.domain, &place.governance) {
             return Ok(Self::Domain { domain: domain.clone(), governance: governance.clone() });
         }
@@ -45,7 +46,7 @@ impl Source {
         Ok(Self::Configured { config: Box::new(config), stores, runtime })
     }
 
-    fn load(&self, edits: &[FileEdit]) -> Result<Mesh, Vec<Fault>> {
+    pub(super) fn load(&self, edits: &[FileEdit]) -> Result<Mesh, Vec<Fault>> {
         match self {
             Self::Configured { config, stores, runtime } => {
                 runtime.block_on(gateway::load_edited(&config.mesh, stores, edits))
@@ -62,11 +63,11 @@ impl Source {
     }
 
     /// A domain in a checkout of its own writes there alone.
-    fn check_target(&self, mesh: &Mesh, target: &Target) -> Result<(), String> {
+    pub(super) fn check_domain(&self, mesh: &Mesh, target: impl std::fmt::Display, name: &Name) -> Result<(), String> {
         let Self::Domain { domain, .. } = self else { return Ok(()) };
         let own = mesh.domains().values().find(|found| Path::new(&found.place) == domain);
         match own {
-            Some(own) if own.name != target.product.domain => {
+            Some(own) if own.name != *name => {
                 Err(format!("`{target}` is none of the domain `{}`, whose folder --domain names", own.name))
             }
             _ => Ok(()),
@@ -84,7 +85,7 @@ pub fn make(
 ) -> Result<(), Box<dyn Error>> {
     let source = Source::open(place)?;
     let before = source.load(&[]).map_err(|faults| refused(&faults, "the mesh has faults: mend these first"))?;
-    source.check_target(&before, target)?;
+    source.check_domain(&before, target, &target.product.domain)?;
     let change = plan(&before)?;
     if change.edits.is_empty() {
         println!("there is nothing to take back: `airside grant` wrote no such grant, and no policy permits it");
@@ -132,7 +133,7 @@ pub fn make(
     Ok(())
 }
 
-fn refused(faults: &[Fault], what: &str) -> String {
+pub(super) fn refused(faults: &[Fault], what: &str) -> String {
     let listed: Vec<String> = faults.iter().map(ToString::to_string).collect();
     format!("{what}\n{}", listed.join("\n"))
 }

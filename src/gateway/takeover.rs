@@ -117,7 +117,7 @@ pub async fn load(config: &MeshConfig, stores: &Stores) -> Result<Mesh, Vec<Faul
     load_edited(config, stores, &[]).await
 }
 
-/// Reads a mesh as it would be with some policy files changed.
+/// Reads a mesh as it would be with some policies and contracts changed.
 ///
 /// # Errors
 /// Every fault of every file.

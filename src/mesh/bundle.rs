@@ -122,16 +122,19 @@ impl Bundles {
         }
     }
 
-    /// Puts changes of policy files in that are not written yet.
+    /// Puts changes of policies and contracts in that are not written yet.
     pub fn edit(&mut self, edits: &[FileEdit]) {
         for edit in edits {
             for bundle in self.domains.values_mut().flatten() {
-                if edit.file.parent() != Some(Path::new(&join(&bundle.place, "policies"))) {
-                    continue;
-                }
-                bundle.policies.retain(|policy| policy.file != edit.file);
+                let lies_in = |folder| edit.file.parent() == Some(Path::new(&join(&bundle.place, folder)));
+                let texts = match (lies_in("policies"), lies_in("products")) {
+                    (true, _) => &mut bundle.policies,
+                    (_, true) => &mut bundle.contracts,
+                    _ => continue,
+                };
+                texts.retain(|text| text.file != edit.file);
                 if let Some(text) = &edit.after {
-                    bundle.policies.push(TextFile { file: edit.file.clone(), text: text.clone() });
+                    texts.push(TextFile { file: edit.file.clone(), text: text.clone() });
                 }
             }
         }

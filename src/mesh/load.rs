@@ -34,7 +34,7 @@ impl Mesh {
         Self::load_edited(config, open, &[]).await
     }
 
-    /// Reads a mesh as it would be with some policy files changed.
+    /// Reads a mesh as it would be with some policies and contracts changed.
     ///
     /// # Errors
     /// Every fault of every file.
@@ -58,7 +58,7 @@ pub fn load_domain(domain: &Path, governance: &Path) -> Result<Mesh, Vec<Fault>>
     load_domain_edited(domain, governance, &[])
 }
 
-/// Reads one domain's folder as [`load_domain`] does, as it would be with some policy files changed.
+/// Reads one domain's folder as [`load_domain`] does, as it would be with some policies and contracts changed.
 ///
 /// # Errors
 /// As [`load_domain`].

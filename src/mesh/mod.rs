@@ -35,7 +35,7 @@ use crate::policy::Policies;
 use crate::product::Name;
 
 pub use advice::KnownGroups;
-pub use change::{Asked, Change, ChangeError, FileEdit, Outcome};
+pub use change::{Asked, Change, ChangeError, FileEdit, Move, Outcome, Relocation, RelocationError};
 pub use config::{DomainConfig, MeshConfig};
 pub use domain::Domain;
 pub use load::{load_contracts, load_domain, load_domain_contracts, load_domain_edited};

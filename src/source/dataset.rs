@@ -305,6 +305,16 @@ impl DatasetSource {
         footers.get(store, &file.meta).await.map_err(|error| unreadable(file, error))
     }
 
+    /// The stores it was opened with.
+    pub(super) fn stores(&self) -> &Stores {
+        &self.inner.origin.stores
+    }
+
+    /// Readers of the snapshot's files, in their pinned state.
+    pub(super) fn readers(&self) -> Arc<PinnedReaders> {
+        Arc::clone(&self.inner.readers)
+    }
+
     /// How many footers may be read at once.
     pub(super) fn concurrent_footers(&self) -> usize {
         self.inner.origin.stores.limits().concurrent_footers.max(1)

@@ -74,7 +74,7 @@ pub(super) struct Place {
 }
 
 /// What a location names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Shape {
     /// A file, or a folder for every `*.parquet` below it.
     Named,

@@ -11,7 +11,8 @@
 //! [`SourceFault::Changed`], never mixed data.
 //!
 //! Deliberately absent: DataFusion's `ListingTable` (it lists again for each query, merges schemas
-//! and reads whatever it finds), writing, and credentials taken from the environment unasked.
+//! and reads whatever it finds), writing (but for [`rewrite`], which makes new files and touches no old ones), and
+//! credentials taken from the environment unasked.
 
 mod adapter;
 pub mod advice;
@@ -29,6 +30,7 @@ mod part;
 mod pinned;
 mod place;
 mod provider;
+pub mod rewrite;
 mod snapshot;
 mod statistics;
 mod store;

@@ -95,6 +95,9 @@ impl fmt::Display for DataReport {
             for finding in findings {
                 writeln!(f, "  advice: {}", finding.to_string().replace("\n    ", "\n      "))?;
             }
+            if let Some(name) = names.first() {
+                writeln!(f, "  `airside optimize {name}` writes them anew")?;
+            }
         }
         match (well, self.looks.len()) {
             (_, 0) => writeln!(f, "data: no files to look at"),

@@ -212,10 +212,12 @@ impl File<'_> {
     }
 }
 
-/// Where a top-level column is among a file's; none if it is not there, or nested.
+/// Where a top-level column is among a file's, be it in another case; none if it is not there, or nested.
 fn leaf(schema: &SchemaDescriptor, name: &str) -> Option<usize> {
-    let parts = |at: usize| schema.column(at);
-    (0..schema.num_columns()).find(|at| matches!(parts(*at).path().parts(), [only] if only == name))
+    let find = |is: &dyn Fn(&str) -> bool| {
+        (0..schema.num_columns()).find(|at| matches!(schema.column(*at).path().parts(), [only] if is(only)))
+    };
+    find(&|own| own == name).or_else(|| find(&|own| own.to_lowercase() == name.to_lowercase()))
 }
 
 fn ranges(mins: &ArrayRef, maxes: &ArrayRef) -> Vec<Range> {

@@ -16,6 +16,9 @@ mod overlap;
 mod survey;
 mod threshold;
 
+pub(super) use keys::Keys;
+pub(super) use threshold::FEW_VALUES;
+
 pub use finding::{Bytes, Finding, Share};
 pub use survey::{Survey, survey};
 
