@@ -13,6 +13,9 @@ PYTEST_ARGS ?=
 digest = $(shell { cat $(1); $(PYTHON) --version; } 2>&1 | cksum | cut -d ' ' -f 1)
 CLIENTS := $(CACHE)/venv-clients-$(call digest,tests/clients/requirements.txt)
 DBAPI := $(CACHE)/venv-dbapi-$(call digest,tests/clients/dbapi/requirements.txt)
+# A store of each kind that contracts may name.
+STORES := $(CACHE)/stores-$(call digest,tests/stores/package.json tests/stores/package-lock.json)
+CEPH := /usr/bin/radosgw
 OIDC := $(CACHE)/oidc-$(call digest,tests/oidc/package.json tests/oidc/package-lock.json)
 BROWSER := $(CACHE)/browser-$(call digest,tests/browser/package.json tests/browser/package-lock.json)
 CHROMIUM ?= /usr/bin/chromium
@@ -45,7 +48,7 @@ LOCKED := --locked
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: needs needs-node needs-java needs-go needs-solver $(CHROMIUM) fmt-check lint rust policy-tests clients python-client ## everything that CI runs
+test: needs needs-node needs-java needs-go needs-solver $(CHROMIUM) $(CEPH) fmt-check lint rust policy-tests clients python-client ## everything that CI runs
 
 quick: needs needs-solver fmt-check lint rust policy-tests clients-quick ## a contributor's loop: Rust and Python only
 
@@ -83,8 +86,9 @@ policy-tests: binary ## the demo mesh's own policy tests, over every path a clie
 # The Python clients talk to the debug build: it checks arithmetic that the release build does not.
 PYTEST = AIRSIDE_BIN=$(AIRSIDE) $(1) -m pytest -p no:cacheprovider
 
-clients: binary $(CLIENTS)/.complete $(DBAPI)/.complete $(OIDC)/.complete $(BROWSER)/.complete $(CHROMIUM) $(FLIGHT_SQL_CLIENT) $(JDBC) $(JAVA_LIBRARIES)/.complete go-built ## every client test against the gateway
+clients: binary $(CLIENTS)/.complete $(DBAPI)/.complete $(OIDC)/.complete $(BROWSER)/.complete $(CHROMIUM) $(STORES)/.complete $(CEPH) $(FLIGHT_SQL_CLIENT) $(JDBC) $(JAVA_LIBRARIES)/.complete go-built ## every client test against the gateway
 	AIRSIDE_OIDC_DIR=$(OIDC) AIRSIDE_BROWSER_DIR=$(BROWSER) AIRSIDE_FLIGHT_SQL_CLIENT=$(FLIGHT_SQL_CLIENT) \
+	AIRSIDE_STORES_DIR=$(STORES) \
 	AIRSIDE_JDBC_DRIVER=$(JDBC) AIRSIDE_GO_TESTS=$(GO_TESTS) \
 	AIRSIDE_GO_PULL=$(GO_PULL) AIRSIDE_JAVA_LIBRARIES=$(JAVA_LIBRARIES) AIRSIDE_DBAPI_PYTHON=$(DBAPI)/bin/python \
 	  $(call PYTEST,$(CLIENTS)/bin/python) tests/clients $(PYTEST_ARGS)
@@ -200,6 +204,17 @@ $(CACHE)/oidc-%/.complete: tests/oidc/package.json
 
 $(CACHE)/browser-%/.complete: tests/browser/package.json
 	$(install-node-packages)
+
+$(CACHE)/stores-%/.complete: tests/stores/package.json
+	$(install-node-packages)
+
+# The S3 server that checks signatures comes from Debian's packages.
+$(CEPH):
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends radosgw ceph-mon ceph-osd >/dev/null; \
+	fi; \
+	test -x $@ || { printf 'missing:\n  Ceph (`apt install radosgw ceph-mon ceph-osd`): stores are tried on it\n' >&2; exit 1; }
 
 # The browser that the pages are tried in comes from Debian's packages; elsewhere CHROMIUM names one.
 $(CHROMIUM):

@@ -106,6 +106,7 @@ impl Published {
                         file: product.file.clone(),
                         line: Some(query.line),
                         reason,
+                        passing: false,
                     }),
                 }
             }

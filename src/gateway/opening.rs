@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::publish::DatasetKey;
 use crate::product::{Dataset, ProductId};
-use crate::source::{DatasetSource, Stores};
+use crate::source::{DatasetSource, SourceError, Stores};
 
 /// Datasets of one store that are opened at once.
 const AT_ONCE: usize = 16;
@@ -36,11 +36,13 @@ pub(super) struct NotOpened {
     pub(super) reason: String,
     /// The snapshot that still answers.
     pub(super) kept: Option<Arc<DatasetSource>>,
+    /// Whether it is the store's trouble, which may pass by itself.
+    pub(super) passing: bool,
 }
 
 impl From<String> for NotOpened {
     fn from(reason: String) -> Self {
-        Self { reason, kept: None }
+        Self { reason, kept: None, passing: false }
     }
 }
 
@@ -110,7 +112,7 @@ impl Openings {
         look: Look,
         until: Instant,
     ) -> Result<Arc<DatasetSource>, NotOpened> {
-        let (key, previous) = (wanted.key.clone(), wanted.previous.clone());
+        let (key, previous, place) = (wanted.key.clone(), wanted.previous.clone(), wanted.root.to_owned());
         let (opening, overdue, task) = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             let same = |running: &Running| running.dataset == *wanted.dataset && running.root == wanted.root;
@@ -125,6 +127,8 @@ impl Openings {
                 }
             }
         };
+        // What was late before is not waited for again: it says when it is there.
+        let until = if overdue.load(Ordering::SeqCst) && !task.is_finished() { Instant::now() } else { until };
         if let Ok(opened) = timeout_at(until, opening).await {
             self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             return opened;
@@ -134,7 +138,8 @@ impl Openings {
             self.late.notify_one();
         }
         let seconds = self.patience.as_secs();
-        Err(NotOpened { reason: format!("its store has not answered for {seconds} s"), kept: previous })
+        let reason = format!("`{}` has not answered within {seconds} s", store_of(&place));
+        Err(NotOpened { reason, kept: previous, passing: true })
     }
 
     fn begin(&self, wanted: Wanted<'_>) -> Running {
@@ -164,15 +169,25 @@ impl Openings {
         }
     }
 
+    /// Forgets what is being opened that nobody serves any more.
+    pub(super) fn forget_others(&self, is_served: impl Fn(&DatasetKey) -> bool) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| is_served(key));
+    }
+
     /// The turns of the store that a root lies in.
     fn slots(&self, root: &str) -> Arc<Semaphore> {
-        let store = root.split_once("://").map_or("", |(scheme, rest)| {
-            let authority = rest.find('/').unwrap_or(rest.len());
-            &root[..scheme.len() + "://".len() + authority]
-        });
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(store.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
+        let store = store_of(root).to_owned();
+        Arc::clone(slots.entry(store).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
     }
+}
+
+/// `scheme://authority` of a URL. A folder may be a mount of its own.
+fn store_of(root: &str) -> &str {
+    root.split_once("://").map_or(root, |(scheme, rest)| {
+        let authority = rest.find('/').unwrap_or(rest.len());
+        &root[..scheme.len() + "://".len() + authority]
+    })
 }
 
 async fn look(
@@ -184,12 +199,14 @@ async fn look(
 ) -> Result<Arc<DatasetSource>, NotOpened> {
     let Some(source) = previous else {
         let opened = DatasetSource::open(stores, root, product, dataset).await;
-        return opened.map(Arc::new).map_err(|error| error.to_string().into());
+        let not_opened =
+            |error: SourceError| NotOpened { reason: error.to_string(), kept: None, passing: error.is_transient() };
+        return opened.map(Arc::new).map_err(not_opened);
     };
     match source.refresh().await {
         Ok(None) => Ok(source),
         Ok(Some(newer)) => Ok(Arc::new(newer)),
         // A store that fails for a moment, or a file that breaks the contract, must not take the product away.
-        Err(error) => Err(NotOpened { reason: error.to_string(), kept: Some(source) }),
+        Err(error) => Err(NotOpened { reason: error.to_string(), kept: Some(source), passing: error.is_transient() }),
     }
 }

@@ -1,6 +1,6 @@
 //! What is served at one moment: a mesh, and every dataset of it opened. Immutable; swapped as a whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use futures::future;
 use super::opening::{Look, NotOpened, Openings, Wanted};
 use crate::mesh::Mesh;
 use crate::product::{Dataset, Name, Origin, Product, Version};
-use crate::query::{Engine, Limits, QueryTemplate, Statement};
+use crate::query::{Engine, Limits, QueryTemplate, Statement, TableName};
 use crate::source::DatasetSource;
 
 /// One version of a dataset.
@@ -86,6 +86,8 @@ pub struct Trouble {
     pub line: Option<u32>,
     /// What is wrong.
     pub reason: String,
+    /// Whether it is the store's trouble, which passes without anybody mending the mesh.
+    pub passing: bool,
 }
 
 impl fmt::Display for Trouble {
@@ -131,11 +133,13 @@ impl Published {
             }
         });
         let outcomes = future::join_all(outcomes).await;
+        openings.forget_others(|key| outcomes.iter().any(|(served, _, _)| served == key));
         let mut opened = HashMap::new();
         let mut troubles = Vec::new();
         for (key, product, outcome) in outcomes {
             if let Some(reason) = outcome.trouble {
-                troubles.push(Trouble { dataset: key.clone(), file: product.file.clone(), line: None, reason });
+                let file = product.file.clone();
+                troubles.push(Trouble { dataset: key.clone(), file, line: None, reason, passing: outcome.passing });
             }
             if let Some(dataset) = outcome.opened {
                 opened.insert(key, dataset);
@@ -161,7 +165,7 @@ impl Published {
     /// Takes a dataset out.
     pub(super) fn withdraw(&mut self, key: DatasetKey, product: &Product, reason: String) {
         self.opened.remove(&key);
-        self.add_trouble(Trouble { dataset: key, file: product.file.clone(), line: None, reason });
+        self.add_trouble(Trouble { dataset: key, file: product.file.clone(), line: None, reason, passing: false });
     }
 
     /// A named query, if it is served.
@@ -188,9 +192,40 @@ impl Published {
         self.opened(key)?.source()
     }
 
-    /// The datasets and queries that `self` serves and `next` would not, with the reason.
+    /// The datasets and queries that `self` serves and `next` would not, with the reason. What is missing for a store's sake
+    /// alone is not lost: it comes when the store answers, and a changed policy waits for no store.
     pub fn lost_in<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a Trouble> {
-        next.troubles.iter().filter(|trouble| self.serves(&trouble.dataset) && !next.serves(&trouble.dataset))
+        let is_lost = |key: &DatasetKey| self.serves(key) && !next.serves(key) && !self.waits(key, next);
+        next.troubles.iter().filter(move |trouble| is_lost(&trouble.dataset))
+    }
+
+    /// Whether `next` lacks a dataset, or what it is made of, for a store's sake.
+    fn waits(&self, key: &DatasetKey, next: &Self) -> bool {
+        let is_late = |key: &DatasetKey| next.troubles.iter().any(|trouble| trouble.passing && trouble.dataset == *key);
+        let mut seen = HashSet::new();
+        let mut open = vec![key.clone()];
+        while let Some(key) = open.pop() {
+            if is_late(&key) {
+                return true;
+            }
+            if seen.insert(key.clone()) {
+                open.extend(self.reads(&key));
+            }
+        }
+        false
+    }
+
+    /// What a derived dataset or a named query reads.
+    fn reads(&self, key: &DatasetKey) -> Vec<DatasetKey> {
+        let key_of = |name: &TableName| {
+            let (product, dataset) = self.resolve_table(name)?;
+            Some(DatasetKey::new(&product, &dataset))
+        };
+        match (self.opened(key), self.template(key)) {
+            (Some(Opened::Derived(statement)), _) => statement.tables().iter().filter_map(key_of).collect(),
+            (_, Some(template)) => template.tables().iter().filter_map(key_of).collect(),
+            _ => Vec::new(),
+        }
     }
 
     fn serves(&self, key: &DatasetKey) -> bool {
@@ -236,13 +271,16 @@ pub(super) fn served(mesh: &Mesh) -> Vec<(Arc<Product>, Arc<Dataset>)> {
 struct Outcome {
     opened: Option<Opened>,
     trouble: Option<String>,
+    passing: bool,
 }
 
 impl Outcome {
     fn of(result: Result<Opened, NotOpened>) -> Self {
         match result {
-            Ok(opened) => Self { opened: Some(opened), trouble: None },
-            Err(NotOpened { reason, kept }) => Self { opened: kept.map(Opened::Files), trouble: Some(reason) },
+            Ok(opened) => Self { opened: Some(opened), trouble: None, passing: false },
+            Err(NotOpened { reason, kept, passing }) => {
+                Self { opened: kept.map(Opened::Files), trouble: Some(reason), passing }
+            }
         }
     }
 }

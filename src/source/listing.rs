@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs::Metadata;
 use std::path::{Path as FsPath, PathBuf};
 
+use chrono::DateTime;
 use futures::TryStreamExt;
 use object_store::path::{Path, PathPart};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -170,6 +171,10 @@ impl Listing<'_> {
     }
 
     fn remote_file(&self, meta: ObjectMeta, prefix: usize) -> Result<SnapshotFile, SourceError> {
+        if meta.e_tag.is_none() && meta.last_modified == DateTime::UNIX_EPOCH {
+            let reason = "its store tells neither its ETag nor when it changed, so nobody would know if it did";
+            return Err(SourceError::Damaged { file: meta.location.to_string(), reason: reason.to_owned() });
+        }
         let parts: Vec<_> = meta.location.parts().map(|part| part.as_ref().to_owned()).collect();
         let folders = parts.split_last().map_or(&[][..], |(_, folders)| folders).iter().skip(prefix);
         let keys = hive::keys(folders.map(String::as_str)).map_err(|reason| self.bad_folder(&meta.location, reason))?;

@@ -101,9 +101,10 @@ impl PinnedStore {
 
     async fn fetch(&self, store: &Arc<dyn ObjectStore>, pinned: &Pinned, mut options: GetOptions) -> Result<GetResult> {
         match &pinned.meta.e_tag {
-            Some(e_tag) => options.if_match = Some(self.condition(e_tag)),
+            Some(e_tag) if !e_tag.starts_with("W/") => options.if_match = Some(self.condition(e_tag)),
+            // A weak ETag matches nothing (RFC 9110, 13.1.1); what comes back is held against it all the same.
             // The header has whole seconds: round up, lest every read be refused.
-            None => {
+            _ => {
                 options.if_unmodified_since = Some(pinned.meta.last_modified + TimeDelta::milliseconds(999));
             }
         }

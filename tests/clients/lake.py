@@ -93,8 +93,10 @@ class Lake:
         self.running.wait_until(are_there, "the rows expected", timeout)
 
 
-def options(name: str) -> flight.FlightCallOptions:
-    return flight.FlightCallOptions(timeout=50, headers=[(b"authorization", f"Bearer {hostile.token(name)}".encode())])
+def options(name: str, timeout: float = 50) -> flight.FlightCallOptions:
+    return flight.FlightCallOptions(
+        timeout=timeout, headers=[(b"authorization", f"Bearer {hostile.token(name)}".encode())]
+    )
 
 
 def describe(mesh: hostile.Mesh, domain: str, name: str, contract: dict) -> None:

@@ -95,13 +95,17 @@ def assert_clean(refused: flight.FlightError) -> None:
 
 
 def test_a_changed_mesh_is_taken_over_while_a_store_hangs(own, proxy):
-    """And the hanging store's products go on as they were."""
+    """Even one that changes a contract over the hanging store: its product is missing until the store answers."""
     proxy.fail("hang")
+    contract = own.running.directory / "mesh/domains/own/products/events.odcs.yaml"
+    contract.write_text(contract.read_text().replace("The column note.", "What was noted."))
     policies = own.running.directory / "mesh/domains/home/policies/access.cedar"
     policies.write_text(
         'permit (principal in Group::"strangers", action in Action::"read", resource in Domain::"home");'
     )
     own.running.wait_until(lambda: sees_home(own, "stranger"), "the changed policy", timeout=15)
+    with pytest.raises(flight.FlightUnavailableError):
+        own.ids("keeper")
 
 
 def sees_home(own: Lake, name: str) -> bool:
