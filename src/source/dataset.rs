@@ -1,38 +1,37 @@
 //! A dataset opened: its files pinned, checked against the contract, ready to be scanned by whoever
 //! holds a [`Grant`].
 
-use std::collections::HashSet;
+mod layout;
+mod opening;
+
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::Statistics;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::table_schema::TableSchema;
-use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::physical_expr::expressions::Column as ColumnExpr;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 
+use self::layout::{FileCheck, Layout, unreadable};
+use self::opening::{Found, Opening};
 use super::adapter::ContractAdapters;
-use super::agreement::{File, nowhere};
-use super::error::{SourceError, SourceFault, classify};
+use super::agreement::nowhere;
+use super::error::SourceError;
 use super::footer::PinnedReaders;
 use super::history::Record;
-use super::listing::{Listing, list};
-use super::location::{Place, Root, shown};
 use super::part::Part;
 use super::pinned::PinnedStore;
 use super::provider::BaseTable;
 use super::snapshot::{Snapshot, SnapshotFile};
 use super::store::Stores;
-use super::{hive, statistics};
 use crate::policy::Grant;
-use crate::product::{Column, Dataset, Location, Origin, ProductId};
+use crate::product::{Dataset, ProductId};
 
 /// A dataset over files, at one snapshot. Cheap to clone.
 ///
@@ -58,25 +57,6 @@ struct Reads {
     statistics: Statistics,
     /// The id of the snapshot whose files are left out.
     since: Option<String>,
-}
-
-/// What a dataset is opened from, kept for opening it again.
-#[derive(Clone)]
-struct Opening {
-    stores: Stores,
-    data_root: String,
-    product: ProductId,
-    dataset: Arc<Dataset>,
-}
-
-/// Where the contract's columns are in the scan's table: columns of the files first, then those of the
-/// folders' names, each in the contract's order.
-#[derive(Clone)]
-struct Layout {
-    table: TableSchema,
-    /// The table's schema under the contract's names.
-    named: SchemaRef,
-    raw_index: Vec<usize>,
 }
 
 impl DatasetSource {
@@ -348,180 +328,6 @@ impl DatasetSource {
             .with_file_groups(FileGroup::new(files).split_files(partitions.max(1)))
             .with_statistics(statistics)
             .with_expr_adapter(Some(Arc::new(ContractAdapters)))
-    }
-}
-
-/// What lies at a dataset's location.
-struct Found {
-    snapshot: Snapshot,
-    /// The store's origin or the domain's folder.
-    root: String,
-    store: Option<Arc<dyn ObjectStore>>,
-}
-
-/// A dataset's location, resolved.
-struct Here<'a> {
-    location: &'a str,
-    root: Root,
-    place: Place,
-    store: Option<Arc<dyn ObjectStore>>,
-}
-
-impl Here<'_> {
-    fn listing(&self, max_files: usize) -> Listing<'_> {
-        Listing { location: self.location, place: &self.place, max_files }
-    }
-
-    fn found(self, files: Vec<SnapshotFile>) -> Found {
-        let root = self.root.name();
-        Found { snapshot: Snapshot::new(&root, files), root, store: self.store }
-    }
-}
-
-impl Opening {
-    /// Where the dataset's files lie.
-    async fn here(&self) -> Result<Here<'_>, SourceError> {
-        let Origin::Files(Location { url: location, .. }) = &self.dataset.origin else {
-            let reason = "it is derived from other datasets".to_owned();
-            return Err(SourceError::Contract { dataset: self.dataset.name.to_string(), reason });
-        };
-        let data_root = self.data_root.clone();
-        let root = tokio::task::spawn_blocking(move || Root::parse(&data_root)).await;
-        let root = root
-            .map_err(|error| SourceError::io(&self.data_root, error))?
-            .map_err(|source| SourceError::Location { location: shown(&self.data_root), source })?;
-        let place =
-            root.resolve(location).map_err(|source| SourceError::Location { location: shown(location), source })?;
-        let store = match &root {
-            Root::Remote { origin, .. } => Some(self.stores.open(origin)?),
-            Root::Local { .. } => None,
-        };
-        Ok(Here { location, root, place, store })
-    }
-
-    /// The files that lie there now.
-    async fn look(&self) -> Result<Found, SourceError> {
-        let here = self.here().await?;
-        let files = list(here.listing(self.stores.limits().max_files), &here.root, here.store.as_deref()).await?;
-        Ok(here.found(files))
-    }
-
-    /// The files of a record, as far as the location still names them. Local ones are looked for; whether those of a store
-    /// are still there, reading tells.
-    async fn recall(&self, record: Record) -> Result<Found, SourceError> {
-        let here = self.here().await?;
-        let bad = |reason| SourceError::io(here.location, std::io::Error::other(reason));
-        let files = record.files().map_err(bad)?;
-        let files = match &here.root {
-            Root::Remote { prefix, .. } => {
-                let listing = here.listing(files.len());
-                files.into_iter().map(|file| listing.recalled_remote(prefix, file)).collect::<Result<_, _>>()?
-            }
-            Root::Local { canonical, .. } => {
-                let (root, location, place) = (canonical.clone(), here.location.to_owned(), here.place.clone());
-                let recall = move || {
-                    let listing = Listing { location: &location, place: &place, max_files: files.len() };
-                    files.into_iter().map(|file| listing.recalled_local(&root, file)).collect::<Result<_, _>>()
-                };
-                let recalled = tokio::task::spawn_blocking(recall).await;
-                recalled.map_err(|error| SourceError::io(here.location, error))??
-            }
-        };
-        Ok(here.found(files))
-    }
-}
-
-impl Layout {
-    /// Which columns come from files and which from folders' names. A key counts where every file's path has
-    /// it, and then wins over a column of that name in the files, as with other engines.
-    fn of(dataset: &Dataset, snapshot: &Snapshot) -> Result<(Self, Vec<Column>, Vec<Column>), SourceError> {
-        let refuse = |reason| SourceError::Contract { dataset: dataset.name.to_string(), reason };
-        let mut names = HashSet::new();
-        for column in &dataset.columns {
-            if !names.insert(&column.physical_name) {
-                return Err(refuse(format!("two columns have the physical name `{}`", column.physical_name)));
-            }
-        }
-        let mut files = Vec::new();
-        let mut folders = Vec::new();
-        for (index, column) in dataset.columns.iter().enumerate() {
-            let has_key = |file: &&SnapshotFile| file.keys.iter().any(|key| key.key == column.physical_name);
-            let with = snapshot.files().iter().filter(has_key).count();
-            if with == 0 {
-                files.push((index, column));
-            } else if with == snapshot.files().len() {
-                folders.push((index, column));
-            } else {
-                let column = &column.physical_name;
-                return Err(refuse(format!("some files lie in a folder `{column}=…` and others do not")));
-            }
-        }
-        if files.is_empty() {
-            return Err(refuse("every column is a partition key".into()));
-        }
-        let fields = |columns: &[(usize, &Column)]| -> Vec<FieldRef> {
-            let field = |column: &Column| Field::new(&column.physical_name, column.data_type.clone(), column.nullable);
-            columns.iter().map(|(_, column)| Arc::new(field(column))).collect()
-        };
-        let table = TableSchema::builder(Arc::new(Schema::new(fields(&files))))
-            .with_table_partition_cols(fields(&folders))
-            .build();
-        let mut raw_index = vec![0; dataset.columns.len()];
-        for (raw, (index, _)) in files.iter().chain(&folders).enumerate() {
-            raw_index[*index] = raw;
-        }
-        let named = files.iter().chain(&folders).map(|(_, column)| column.field()).collect::<Vec<_>>();
-        let columns = |of: Vec<(usize, &Column)>| of.into_iter().map(|(_, column)| column.clone()).collect();
-        Ok((Self { table, named: Arc::new(Schema::new(named)), raw_index }, columns(files), columns(folders)))
-    }
-}
-
-/// What each file is checked against.
-struct FileCheck {
-    file_columns: Vec<Column>,
-    partition_columns: Vec<Column>,
-    table_fields: Vec<Field>,
-}
-
-impl FileCheck {
-    fn file(&self, file: &SnapshotFile, footer: &Arc<ParquetMetaData>) -> Result<PartitionedFile, SourceError> {
-        let name = file.meta.location.as_ref();
-        let columns: Vec<&Column> = self.file_columns.iter().collect();
-        let agreed = File { name, footer }.agree(&columns)?;
-        let values = self
-            .partition_columns
-            .iter()
-            .map(|column| {
-                let disagrees = |reason: String| SourceError::Disagrees {
-                    file: name.to_owned(),
-                    column: column.physical_name.clone(),
-                    reason,
-                };
-                let key = file.keys.iter().find(|key| key.key == column.physical_name);
-                let value = key.and_then(|key| key.value.as_deref());
-                if value.is_none() && !column.nullable {
-                    return Err(disagrees("is NULL in the folder's name, though the contract requires a value".into()));
-                }
-                hive::typed(value, &column.data_type).map_err(disagrees)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let fields: Vec<&Field> = self.table_fields.iter().collect();
-        let statistics = statistics::of_file(footer, &agreed, &fields, &values);
-        let mut found = PartitionedFile::new_from_meta(file.meta.clone())
-            .with_partition_values(values)
-            .with_arrow_schema(agreed.schema);
-        // Not `with_statistics`, which takes every partition value for present.
-        found.statistics = Some(Arc::new(statistics));
-        Ok(found)
-    }
-}
-
-fn unreadable(file: &SnapshotFile, error: ParquetError) -> SourceError {
-    let name = file.meta.location.to_string();
-    match classify(&error) {
-        Some(SourceFault::Changed) => SourceError::Changed { file: name },
-        Some(SourceFault::Unavailable) => SourceError::io(name, error),
-        Some(SourceFault::Damaged) | None => SourceError::Damaged { file: name, reason: error.to_string() },
     }
 }
 

@@ -54,10 +54,13 @@ impl FooterCache {
             meta: (file.location.to_string(), file.size, modified, file.e_tag.clone()),
         };
         if let Some(footer) = self.footers.get(&key) {
+            metrics::counter!("airside_footers_total", "outcome" => "cached").increment(1);
             return Ok(footer);
         }
         let footer = Arc::new(read(store, file).await?);
         self.footers.insert(key, Arc::clone(&footer));
+        metrics::counter!("airside_footers_total", "outcome" => "read").increment(1);
+        metrics::gauge!("airside_footer_cache_bytes").set(self.footers.weighted_size() as f64);
         Ok(footer)
     }
 }

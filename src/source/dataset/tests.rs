@@ -18,7 +18,9 @@ use object_store::{ObjectStoreExt, PutPayload};
 
 use super::*;
 use crate::policy::{GrantedColumn, RowFilter};
+use crate::product::{Column, Location, Origin};
 use crate::product::{Name, Product, Status, Version};
+use crate::source::{SourceFault, classify};
 use crate::source::{SourceLimits, StoresConfig};
 
 // ---- what files hold --------------------------------------------------------------------------------
