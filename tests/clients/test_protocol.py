@@ -382,8 +382,10 @@ def test_every_action_is_listed_and_answers(raw):
         "airside.explain",
         "airside.access",
         "airside.test",
+        "airside.changes",
     }
-    for action in listed:
+    # A feed of changes has no end; `test_snapshots` reads it.
+    for action in listed - {"airside.changes"}:
         try:
             act(steward, action)
         except Refused as refusal:
