@@ -31,19 +31,23 @@ class Provider:
         script = shutil.copy(Path(__file__).parent.parent / "oidc" / "server.mjs", home / "server.mjs")
         told = {"PORT": "0", "AUDIENCE": AUDIENCE, "CLIENTS": json.dumps(clients), "PEOPLE": json.dumps(people)}
         log = folder / "provider.log"
+        # Once in a great many runs node ends before it has said a word; then it is started again, once.
+        self.issuer = self._start(script, log, {**os.environ, **told, **settings}, tries=2)
+
+    def _start(self, script: str, log: Path, environment: dict[str, str], tries: int) -> str:
+        """Starts the process and answers the issuer it is."""
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                ["node", script],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, **told, **settings},
+                ["node", script], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
             )
         end = time.monotonic() + 30
         while not (ready := re.search(r"^ready (\S+)$", log.read_text(), re.MULTILINE)):
-            assert time.monotonic() < end and self.process.poll() is None, log.read_text()
+            if self.process.poll() is not None and tries > 1:
+                return self._start(script, log, environment, tries - 1)
+            ended = self.process.poll()
+            assert time.monotonic() < end and ended is None, f"node ended with {ended}: {log.read_text()}"
             time.sleep(0.1)
-        self.issuer = ready[1]
+        return ready[1]
 
     def token(self, client: str, **parameters: str) -> str:
         """An access token, as the provider gives it to a client for its secret."""
