@@ -2,7 +2,7 @@
 //!
 //! The modules, bottom up; each imports only from those above it in this list:
 //!
-//! - vocabulary: [`fault`], [`seal`], [`product`], [`principal`], [`policy`];
+//! - vocabulary: [`fault`], [`seal`], [`outbound`], [`product`], [`principal`], [`policy`];
 //! - the outside made into vocabulary: [`authn`], [`mesh`];
 //! - the engine: [`source`], [`query`];
 //! - who read what, on record: [`audit`];
@@ -12,6 +12,8 @@
 
 pub mod fault;
 pub mod seal;
+
+pub mod outbound;
 
 pub mod product;
 

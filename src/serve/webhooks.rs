@@ -9,23 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use reqwest::redirect::Policy;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::time::sleep;
-use url::{Host, Url};
+use url::Url;
 use uuid::Uuid;
 
 use crate::authn::Authenticator;
 use crate::gateway::{AnswerError, Change, Feed, Gateway};
+use crate::outbound::{Patience, client, leads_here, with_causes};
 use crate::principal::{Purpose, PurposeError};
 use crate::product::{Address, AddressError};
 use crate::seal::{Secret, SecretError, SecretRef};
 
-const CONNECT: Duration = Duration::from_secs(5);
-/// For one delivery, from connecting to the last byte of the reply's head.
-const TOTAL: Duration = Duration::from_secs(20);
+const PATIENCE: Patience = Patience { connect: Duration::from_secs(5), total: Duration::from_secs(20) };
 /// Between the first failure and the second try; twice as long after each further one.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -67,12 +65,9 @@ pub enum WebhookError {
     /// What it says of its purpose.
     #[error("a webhook's purpose: {0}")]
     Purpose(#[from] PurposeError),
-    /// Its certificate authorities.
-    #[error("a webhook's `ca`: {0}")]
-    Authorities(String),
-    /// No client can be made.
+    /// No client can be made, be it for its certificate authorities.
     #[error("a webhook's client: {0}")]
-    Client(#[from] reqwest::Error),
+    Client(String),
 }
 
 const SHORTEST_SECRET: usize = 16;
@@ -103,8 +98,7 @@ impl Webhook {
     pub fn new(config: &WebhookConfig, base: &Path) -> Result<Self, WebhookError> {
         let url = config.url.clone();
         let shown = || url.host_str().unwrap_or_default().into();
-        let local = is_local(&url);
-        let safe = url.scheme() == "https" || (url.scheme() == "http" && local);
+        let safe = url.scheme() == "https" || (url.scheme() == "http" && leads_here(&url));
         if !safe || !url.username().is_empty() || url.password().is_some() {
             return Err(WebhookError::Url(shown()));
         }
@@ -113,10 +107,11 @@ impl Webhook {
             return Err(WebhookError::Short(shown()));
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().trim_ascii());
+        let ca = config.ca.as_ref().map(|ca| base.join(ca));
         let addresses =
             |products: &Vec<String>| products.iter().map(|product| Address::parse(product)).collect::<Result<_, _>>();
         Ok(Self {
-            client: client(config.ca.as_ref().map(|ca| base.join(ca)).as_deref(), local)?,
+            client: client(&url, PATIENCE, ca.as_deref()).map_err(WebhookError::Client)?,
             url,
             key,
             user: config.user.as_str().into(),
@@ -201,39 +196,6 @@ fn signature(key: &hmac::Key, now: i64, body: &[u8]) -> String {
     format!("t={now},v1={}", hex::encode(context.sign()))
 }
 
-fn client(ca: Option<&Path>, local: bool) -> Result<reqwest::Client, WebhookError> {
-    let mut client = reqwest::Client::builder()
-        .connect_timeout(CONNECT)
-        .timeout(TOTAL)
-        // What redirects could lead anywhere, and https to http.
-        .redirect(Policy::none())
-        .user_agent(concat!("airside/", env!("CARGO_PKG_VERSION")));
-    if local {
-        client = client.no_proxy();
-    }
-    if let Some(ca) = ca {
-        let pem = std::fs::read(ca).map_err(|error| WebhookError::Authorities(error.to_string()))?;
-        let authorities = reqwest::Certificate::from_pem_bundle(&pem)
-            .map_err(|error| WebhookError::Authorities(error.to_string()))?;
-        client = authorities.into_iter().fold(client, reqwest::ClientBuilder::add_root_certificate);
-    }
-    Ok(client.build()?)
-}
-
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |cause| cause.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,7 +220,7 @@ mod tests {
             ("url = 'https://a.example/'\nsecret = 'file:none'", Some("secret")),
             ("url = 'https://a.example/'\nsecret = 'file:long'\nproducts = ['..']", Some("product")),
             ("url = 'https://a.example/'\nsecret = 'file:long'\npurpose = 'a b'", Some("purpose")),
-            ("url = 'https://a.example/'\nsecret = 'file:long'\nca = 'none'", Some("ca")),
+            ("url = 'https://a.example/'\nsecret = 'file:long'\nca = 'none'", Some("none` cannot be read")),
         ] {
             match (webhook(toml).err().map(|error| error.to_string()), refused) {
                 (None, None) => {}

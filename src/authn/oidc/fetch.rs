@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use url::{Host, Url};
+use url::Url;
 
 use super::keys::KeySet;
 use crate::authn::config::OidcConfig;
+use crate::outbound::{Patience, client, leads_here, with_causes};
 
 const CONNECT: Duration = Duration::from_secs(3);
 /// For each of the two documents, from connecting to the last byte.
@@ -74,26 +74,10 @@ impl Fetcher {
         let discovery = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let discovery = Url::parse(&discovery).map_err(|error| about(&format!("is no URL: {error}")))?;
 
-        let mut http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(TOTAL)
-            // What redirects could lead anywhere, and https to http.
-            .redirect(Policy::none())
-            .user_agent(concat!("airside/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(&url) {
-            http = http.no_proxy();
-        }
-        if let Some(ca) = &config.ca {
-            let path = base.join(ca);
-            let pem = std::fs::read(&path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
-            let authorities = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| format!("`{}` holds no certificates: {error}", path.display()))?;
-            if authorities.is_empty() {
-                return Err(format!("`{}` holds no certificates", path.display()));
-            }
-            http = authorities.into_iter().fold(http, reqwest::ClientBuilder::add_root_certificate);
-        }
-        let http = http.build().map_err(|error| about(&format!("cannot be asked: {error}")))?;
+        let ca = config.ca.as_ref().map(|ca| base.join(ca));
+        let patience = Patience { connect: CONNECT, total: TOTAL };
+        let http =
+            client(&url, patience, ca.as_deref()).map_err(|error| about(&format!("cannot be asked: {error}")))?;
         Ok(Self { http, issuer: issuer.clone(), discovery, allow_http_loopback: config.allow_http_loopback })
     }
 
@@ -200,23 +184,9 @@ async fn read<T: DeserializeOwned>(url: &Url, mut response: reqwest::Response) -
 fn acceptable(url: &Url, allow_http_loopback: bool) -> bool {
     match url.scheme() {
         "https" => url.has_host(),
-        "http" => allow_http_loopback && is_loopback(url),
+        "http" => allow_http_loopback && leads_here(url),
         _ => false,
     }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |cause| cause.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

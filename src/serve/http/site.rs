@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
+
+use crate::outbound::leads_here;
 
 /// The section `[http.login]`: pages for people. Without it there are none.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -62,7 +64,7 @@ impl Site {
         }
         let secure = match url.scheme() {
             "https" => true,
-            "http" if !encrypted && is_loopback(url) => false,
+            "http" if !encrypted && leads_here(url) => false,
             _ => return Err("`public_url` is https; http for a listener on loopback without TLS alone".to_owned()),
         };
         if beyond_loopback && !encrypted {
@@ -142,15 +144,6 @@ impl FlightAddress {
     /// As pyarrow and ADBC want it.
     pub(super) fn url(&self) -> String {
         format!("{}://{}", if self.encrypted { "grpc+tls" } else { "grpc" }, self.authority)
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

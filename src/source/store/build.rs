@@ -9,9 +9,10 @@ use object_store::client::StaticCredentialProvider;
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::http::HttpBuilder;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
-use url::{Host, Url};
+use url::Url;
 
 use super::{StoreConfig, StoreError, origin_of, timeouts};
+use crate::outbound::leads_here;
 use crate::seal::SecretRef;
 
 /// The kinds of store.
@@ -105,13 +106,7 @@ fn plain_text_allowed(address: &str, told: bool) -> Result<bool, String> {
     match url.scheme() {
         "https" => Ok(false),
         "http" => {
-            let loopback = match url.host() {
-                Some(Host::Domain(name)) => name == "localhost",
-                Some(Host::Ipv4(address)) => address.is_loopback(),
-                Some(Host::Ipv6(address)) => address.is_loopback(),
-                None => false,
-            };
-            if loopback || told {
+            if leads_here(&url) || told {
                 Ok(true)
             } else {
                 Err(format!("`{address}` is plain text beyond this machine; use https or say `allow_http = true`"))
