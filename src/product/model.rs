@@ -143,6 +143,24 @@ pub struct Column {
     pub mask_default: Option<Mask>,
 }
 
+#[cfg(test)]
+impl Column {
+    /// A column of which the contract says no more than its type.
+    pub fn plain(name: &str, data_type: DataType) -> Self {
+        Self {
+            name: name.into(),
+            physical_name: name.into(),
+            data_type,
+            nullable: true,
+            unique: false,
+            description: None,
+            classification: "internal".into(),
+            tags: BTreeSet::new(),
+            mask_default: None,
+        }
+    }
+}
+
 /// A reference from columns of one dataset to columns of another, maybe of another product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignKey {

@@ -180,17 +180,7 @@ pub(super) fn equal(column: &str, value: &str) -> RowFilter {
 }
 
 pub(super) fn column(name: &str, data_type: DataType) -> Column {
-    Column {
-        name: name.into(),
-        physical_name: name.into(),
-        data_type,
-        nullable: true,
-        unique: false,
-        description: None,
-        classification: "internal".into(),
-        tags: BTreeSet::new(),
-        mask_default: None,
-    }
+    Column::plain(name, data_type)
 }
 
 /// A query of the domain `sales`.

@@ -21,17 +21,7 @@ pub(in crate::policy) fn at(text: &str) -> DateTime<Utc> {
 }
 
 pub(in crate::policy) fn column(name: &str, data_type: DataType, nullable: bool) -> Column {
-    Column {
-        name: name.to_owned(),
-        physical_name: name.to_owned(),
-        data_type,
-        nullable,
-        unique: false,
-        description: None,
-        classification: "internal".to_owned(),
-        tags: BTreeSet::new(),
-        mask_default: None,
-    }
+    Column { nullable, ..Column::plain(name, data_type) }
 }
 
 pub(in crate::policy) fn tagged(mut column: Column, classification: &str, tags: &[&str], mask: Option<Mask>) -> Column {

@@ -25,17 +25,6 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let column = |name: &str, data_type| Column {
-            name: name.into(),
-            physical_name: name.into(),
-            data_type,
-            nullable: true,
-            unique: false,
-            description: None,
-            classification: "internal".into(),
-            tags: Default::default(),
-            mask_default: None,
-        };
         let name = |text: &str| Name::parse(text).unwrap();
         let reference = ForeignKey {
             columns: vec!["customer".into()],
@@ -47,10 +36,10 @@ impl World {
             name: name("orders"),
             description: None,
             columns: vec![
-                column("id", DataType::Int64),
-                column("customer", DataType::Int64),
-                column("day", DataType::Date32),
-                column("status", DataType::Utf8),
+                Column::plain("id", DataType::Int64),
+                Column::plain("customer", DataType::Int64),
+                Column::plain("day", DataType::Date32),
+                Column::plain("status", DataType::Utf8),
             ],
             primary_key: vec!["id".into()],
             foreign_keys: vec![reference],

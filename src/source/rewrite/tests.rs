@@ -22,26 +22,12 @@ struct World {
     dataset: Dataset,
 }
 
-fn column(name: &str, data_type: DataType) -> Column {
-    Column {
-        name: name.into(),
-        physical_name: name.into(),
-        data_type,
-        nullable: true,
-        unique: false,
-        description: None,
-        classification: "internal".into(),
-        tags: Default::default(),
-        mask_default: None,
-    }
-}
-
 impl World {
     fn new(location: &str) -> Self {
         let dataset = Dataset {
             name: Name::parse("orders").unwrap(),
             description: None,
-            columns: vec![column("id", DataType::Int64), column("note", DataType::Utf8)],
+            columns: vec![Column::plain("id", DataType::Int64), Column::plain("note", DataType::Utf8)],
             primary_key: vec!["id".into()],
             foreign_keys: Vec::new(),
             quality: Vec::new(),
@@ -185,7 +171,7 @@ async fn sorting_spills_within_little_memory() {
 #[tokio::test]
 async fn partitions_keep_their_folders_and_files_of_different_times_become_one_table() {
     let mut world = World::new("data/year=*/");
-    world.dataset.columns.push(column("year", DataType::Int32));
+    world.dataset.columns.push(Column::plain("year", DataType::Int32));
     let dictionary: DictionaryArray<Int32Type> = vec!["a", "b", "a"].into_iter().collect();
     world.write("data/year=2024/old.parquet", &[("id", ints([3, 1, 2])), ("note", texts([3, 1, 2]))]);
     world.write(
@@ -207,7 +193,7 @@ async fn partitions_keep_their_folders_and_files_of_different_times_become_one_t
 #[tokio::test]
 async fn what_a_server_reads_is_the_same_before_and_after() {
     let mut world = World::new("data/*.parquet");
-    world.dataset.columns.push(column("amount", DataType::Int64));
+    world.dataset.columns.push(Column::plain("amount", DataType::Int64));
     let narrow: ArrayRef = Arc::new(Int32Array::from(vec![7, 8]));
     world.write("data/a.parquet", &[("ID", ints([4, 2])), ("Note", texts([4, 2])), ("amount", narrow)]);
     world.write("data/b.parquet", &[("id", ints([3, 1])), ("amount", ints([9, 1 << 40]))]);
