@@ -11,6 +11,7 @@ use clap::Args;
 use self::data::DataReport;
 use super::against;
 use super::diff::{SolverOptions, progress};
+use super::opened::block_on;
 use crate::audit::Audit;
 use crate::authn::Authenticator;
 use crate::config::Config;
@@ -58,16 +59,13 @@ impl Check {
                     let mut faults: Vec<Fault> = mesh.test_faults().to_vec();
                     faults.extend(query_faults(&mesh));
                     let advice = mesh.advice(&KnownGroups::default());
-                    let data = if self.data {
-                        Some(runtime()?.block_on(data::of_domain(&mesh, domain, &mut faults))?)
-                    } else {
-                        None
-                    };
+                    let data =
+                        if self.data { Some(block_on(data::of_domain(&mesh, domain, &mut faults))?) } else { None };
                     Findings { faults, advice, policies: Some(Arc::clone(mesh.policies())), data }
                 }
                 Err(faults) => Findings { faults, ..Findings::default() },
             },
-            _ => runtime()?.block_on(check_mesh(&self.config, self.data))?,
+            _ => block_on(check_mesh(&self.config, self.data))?,
         };
         if let (true, Some(policies)) = (self.prove, policies) {
             let proofs = proof::prove(&policies, self.domain.is_some(), self.solver.limit(), &progress)?;
@@ -99,10 +97,6 @@ impl Check {
         }
         Ok(())
     }
-}
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 /// What is wrong with the SQL of named queries, as far as it can be told without the datasets they read.

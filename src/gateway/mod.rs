@@ -35,7 +35,7 @@ pub use column::ToldColumn;
 pub use error::AnswerError;
 pub use feed::{Change, Feed, Follower};
 pub use named::QueryListing;
-pub use publish::Trouble;
+pub use publish::{DatasetKey, Trouble};
 pub use question::{Caller, ProductQuestion, Question};
 pub use receipt::{DatasetReceipt, Receipt};
 pub use running::{Counted, Reader, Running};

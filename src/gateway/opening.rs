@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::publish::DatasetKey;
 use crate::product::{Dataset, ProductId};
-use crate::source::{DatasetSource, SourceError, Stores};
+use crate::source::{DatasetSource, SourceError, Stores, store_of};
 
 /// Datasets of one store that are opened at once.
 const AT_ONCE: usize = 16;
@@ -177,17 +177,8 @@ impl Openings {
     /// The turns of the store that a root lies in.
     fn slots(&self, root: &str) -> Arc<Semaphore> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = store_of(root).to_owned();
-        Arc::clone(slots.entry(store).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
+        Arc::clone(slots.entry(store_of(root)).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
     }
-}
-
-/// `scheme://authority` of a URL. A folder may be a mount of its own.
-fn store_of(root: &str) -> &str {
-    root.split_once("://").map_or(root, |(scheme, rest)| {
-        let authority = rest.find('/').unwrap_or(rest.len());
-        &root[..scheme.len() + "://".len() + authority]
-    })
 }
 
 async fn look(

@@ -204,6 +204,15 @@ fn split_url(text: &str) -> Result<Option<(String, &str)>, LocationError> {
     Ok(Some((format!("{}://{authority}", canonical_scheme(scheme)), path)))
 }
 
+/// The store that a data root lies in: its origin, in the one spelling there is for each. A folder may be a mount of its
+/// own, so it stands for itself.
+pub fn store_of(root: &str) -> String {
+    match split_url(root) {
+        Ok(Some((origin, _))) => origin,
+        Ok(None) | Err(_) => root.to_owned(),
+    }
+}
+
 /// A location or URL for messages: without a user and password that somebody may have put there.
 pub(super) fn shown(text: &str) -> String {
     match text.split_once("://") {

@@ -38,6 +38,7 @@ mod store;
 pub use dataset::DatasetSource;
 pub use error::{SourceError, SourceFault, classify};
 pub use history::{History, HistoryConfig, Record};
+pub use location::store_of;
 pub use part::Part;
 pub use snapshot::{Snapshot, SnapshotFile};
 pub use store::{SourceLimits, StoreConfig, StoreError, Stores, StoresConfig};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::fault::Fault;
+use crate::gateway::DatasetKey;
 use crate::mesh::Mesh;
-use crate::product::{Dataset, Origin, Product};
+use crate::product::Origin;
 use crate::source::advice::{Survey, survey};
 use crate::source::{DatasetSource, SourceError, StoreError, Stores, StoresConfig};
 
@@ -65,9 +66,9 @@ pub(super) async fn of_domain(
         for product in domain.products.iter().filter(|product| product.is_served()) {
             for dataset in product.datasets.iter().filter(|dataset| matches!(dataset.origin, Origin::Files(_))) {
                 match DatasetSource::open(&stores, &domain.data, &product.id, dataset).await {
-                    Ok(source) => sources.push((name(product, dataset), Arc::new(source))),
+                    Ok(source) => sources.push((DatasetKey::new(product, dataset).to_string(), Arc::new(source))),
                     Err(error) => {
-                        let reason = format!("`{}` is not served: {error}", name(product, dataset));
+                        let reason = format!("`{}` is not served: {error}", DatasetKey::new(product, dataset));
                         faults.push(Fault::new(&product.file, reason));
                     }
                 }
@@ -75,10 +76,6 @@ pub(super) async fn of_domain(
         }
     }
     Ok(DataReport::of(sources).await?)
-}
-
-fn name(product: &Product, dataset: &Dataset) -> String {
-    format!("{}.{}@{}", product.id.domain, dataset.name, product.version)
 }
 
 impl fmt::Display for DataReport {

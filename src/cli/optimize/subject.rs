@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::gateway::DatasetKey;
 use crate::mesh::{Domain, Mesh};
 use crate::product::{Address, Dataset, Location, Origin, Product};
 use crate::source::rewrite::{Neighbour, same_place};
@@ -32,7 +33,7 @@ impl Subject {
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}@{}", self.product.id.domain, self.dataset.name, self.product.version)
+        DatasetKey::new(&self.product, &self.dataset).fmt(f)
     }
 }
 

@@ -14,10 +14,8 @@ use thiserror::Error;
 use super::FileEdit;
 use crate::mesh::Domain;
 use crate::mesh::config::as_url;
-use crate::product::{Location, Name, Origin, Product, odcs};
-
-/// Stands for the table in the path of a product that has several.
-const TABLE: &str = "{model}";
+use crate::product::odcs::{self, TABLE};
+use crate::product::{Location, Name, Origin, Product};
 
 /// Where the datasets of a contract are to be read from.
 #[derive(Debug, Clone, PartialEq, Eq)]

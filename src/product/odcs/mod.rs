@@ -21,6 +21,7 @@ use std::path::Path;
 use crate::fault::Fault;
 use crate::product::{Name, Product};
 pub(crate) use faults::Faults;
+pub(crate) use reading::TABLE;
 use shape::Shape;
 use yaml::Node;
 

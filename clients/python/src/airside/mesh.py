@@ -124,6 +124,7 @@ class Mesh:
                 if told.get(key) != parsed.snapshot:
                     told[key] = parsed.snapshot
                     yield parsed
+            # The gateway has just ended or was not there: whoever comes back at once finds it so again.
             time.sleep(min(self._connection.retry.longest, 1.0))
 
     def close(self) -> None:

@@ -12,6 +12,8 @@ mod servers;
 mod table;
 mod types;
 
+pub(crate) use servers::TABLE;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use crate::product::Location;
 
 const PHYSICAL_SERVER: &str = "physicalServer";
 /// Stands for the table in the path of a product that has several (the official tools write it so too).
-const TABLE: &str = "{model}";
+pub(crate) const TABLE: &str = "{model}";
 
 /// The servers of a contract.
 pub(super) struct Servers<'a> {
