@@ -82,6 +82,9 @@ def test_who_one_is_and_why_decides(sql, gateway):
     assert "purpose  reporting" in reason.stdout and "c_phone is masked: partial" in reason.stdout
 
 
+PROMPT = "mesh> "
+
+
 class Terminal:
     """The shell on a terminal."""
 
@@ -98,10 +101,17 @@ class Terminal:
         )
         os.close(slave)
         self.seen = ""
-        self.expect("mesh> ")
+        self.expect(PROMPT)
 
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
+
+    def ask(self, text: str, *shown: str) -> None:
+        """Types `text`, sees what is `shown`, and waits for the prompt: what is typed earlier can be lost."""
+        self.type(text)
+        for what in shown:
+            self.expect(what)
+        self.expect(PROMPT)
 
     def expect(self, what: str, timeout: float = 30) -> str:
         """What was shown up to `what`."""
@@ -124,18 +134,11 @@ class Terminal:
 
 def test_the_shell_completes_answers_and_remembers(gateway, tmp_path):
     shell = Terminal(gateway, tmp_path)
-    shell.type("SELECT count(*) AS n FROM geography.nat\t;\n")
-    shell.expect("geography.nation")
-    shell.expect("| 25")
-    shell.type("SELECT 1\n")
-    shell.type("+ 41 AS answer;\n")
-    shell.expect("| 42")
-    shell.type("\\d geography.region\n")
-    shell.expect("r_name")
-    shell.type("\\nonsense\n")
-    shell.expect("lists what there is")
-    shell.type("SELECT oops;\n")
-    shell.expect("oops")
+    shell.ask("SELECT count(*) AS n FROM geography.nat\t;\n", "geography.nation", "| 25")
+    shell.ask("SELECT 1\n+ 41 AS answer;\n", "| 42")
+    shell.ask("\\d geography.region\n", "r_name")
+    shell.ask("\\nonsense\n", "lists what there is")
+    shell.ask("SELECT oops;\n", "`oops` not found")
     assert shell.close() == 0
     history = tmp_path / "airside" / "sql_history"
     assert history.stat().st_mode & 0o077 == 0

@@ -11,6 +11,7 @@ from grpc import StatusCode
 
 import wire
 from conftest import connect_adbc, connect_flight
+from mesh_files import assert_same
 from test_operation import SALES_POLICY, edit
 from wire import Raw
 
@@ -154,8 +155,7 @@ def test_who_asks_for_it_is_sent_compressed_batches(gateway, raw, session):
         reader = session("steward")
         options = flight.FlightCallOptions(headers=[reader.header, (b"airside-compression", codec.encode())])
         [endpoint] = reader.info(flight.FlightDescriptor.for_path("sales", "orders")).endpoints
-        assert (
-            reader.client.do_get(endpoint.ticket, options).read_all().equals(reader.sql("SELECT * FROM sales.orders"))
-        )
+        unpacked = reader.client.do_get(endpoint.ticket, options).read_all()
+        assert_same(unpacked, reader.sql("SELECT * FROM sales.orders"))
     refused = raw("steward", ("airside-compression", "gzip")).ask(asked).refused
     assert refused.code is StatusCode.INVALID_ARGUMENT and "`lz4`, `zstd` or `none`" in refused.message
