@@ -16,7 +16,7 @@ use super::snapshots::{Pinned, SnapshotRef, Snapshots};
 use super::standing::{Held, held};
 use crate::product::{Name, Origin, VersionRequirement};
 use crate::query::{
-    Arguments, Description, GovernedPlan, GovernedTable, Parameters, PlanDetail, QueryError, Rows, Scan, Shape,
+    Arguments, Asker, Description, GovernedPlan, GovernedTable, Parameters, PlanDetail, QueryError, Rows, Scan, Shape,
     Statement,
 };
 use crate::source::{DatasetSource, Part};
@@ -97,6 +97,11 @@ impl Answer {
     /// The snapshots it reads, and the named queries as it asks them.
     pub fn snapshots(&self) -> &[SnapshotRef] {
         &self.snapshots
+    }
+
+    /// Leaves a planned answer for the call that fetches it.
+    pub fn set_aside(self) {
+        self.plan.set_aside();
     }
 
     /// The same answer under a decision that was told before.
@@ -211,7 +216,8 @@ impl Gateway {
         let (held, mut reading) = (held(&tables), Reading::of(&tables, &used));
         let told = Told::of(&tables);
         let types = parameters.first().iter().map(|value| value.data_type()).collect();
-        let plan = self.engine.plan(published.mesh().name(), statement, tables, parameters).await?;
+        let asker = Asker { identity: caller.principal.identity.clone(), purpose: caller.purpose.clone() };
+        let plan = self.engine.plan_for(asker, published.mesh().name(), statement, tables, parameters).await?;
         reading.only(&plan);
         let divisible = match plan.shape() {
             Shape::RowWise { filtered } if of_files => Some(Divisible { filtered, bytes }),

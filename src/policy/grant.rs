@@ -81,6 +81,15 @@ impl Grant {
             && self.columns.iter().all(|column| column.mask.is_none())
     }
 
+    /// Whether this grant and `other` show the very same of the same version of a dataset, until the same moment.
+    pub fn shows_as(&self, other: &Self) -> bool {
+        (Arc::ptr_eq(&self.product, &other.product) || self.product == other.product)
+            && (Arc::ptr_eq(&self.dataset, &other.dataset) || self.dataset == other.dataset)
+            && self.columns == other.columns
+            && self.rows == other.rows
+            && self.valid_until == other.valid_until
+    }
+
     /// Whether this grant shows at least what `other` shows of the same dataset: what is read under `other` may go on
     /// under this one. Filters that say the same in other words do not count as the same.
     pub fn covers(&self, other: &Self) -> bool {

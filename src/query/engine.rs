@@ -17,9 +17,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
 
 use super::planning::Planner;
+use super::plans::Plans;
 use super::session::Sessions;
 use super::{
-    Description, GovernedPlan, GovernedTable, MaskKeys, Parameters, QueryError, QueryErrorKind, RecordStream,
+    Description, GovernedPlan, GovernedTable, MaskKey, MaskKeys, Parameters, QueryError, QueryErrorKind, RecordStream,
     Statement, TableShape,
 };
 
@@ -81,6 +82,8 @@ pub struct Engine {
     /// Taken when the engine goes, so that it never waits for its threads.
     runtime: Option<Runtime>,
     handle: Handle,
+    /// Those that may be asked for again.
+    pub(super) plans: Plans,
     planning: Arc<Semaphore>,
     slots: Arc<Semaphore>,
     planning_timeout: Duration,
@@ -118,6 +121,7 @@ impl Engine {
             sessions: Arc::new(Sessions::new(config, keys.into(), &shared)),
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
+            plans: Plans::new(),
             planning: Arc::new(Semaphore::new(planning_threads)),
             slots: Arc::new(Semaphore::new(config.max_concurrent_queries.max(1))),
             planning_timeout: Duration::from_secs(config.planning_timeout_seconds),
@@ -135,7 +139,7 @@ impl Engine {
         statement: &Statement,
         tables: Vec<GovernedTable>,
     ) -> Result<Description, QueryError> {
-        self.on_planning_thread(statement, self.governed(mesh, tables), |planner, handle| {
+        self.on_planning_thread(statement, self.governed(mesh, tables, self.mask_key()), |planner, handle| {
             handle.block_on(planner.describe())
         })
         .await
@@ -171,20 +175,28 @@ impl Engine {
         parameters: impl Into<Parameters>,
     ) -> Result<GovernedPlan, QueryError> {
         let Parameters(rows) = parameters.into();
-        self.on_planning_thread(statement, self.governed(mesh, tables), |planner, handle| {
-            handle.block_on(planner.plan(rows))
+        self.on_planning_thread(statement, self.governed(mesh, tables, self.mask_key()), |planner, handle| {
+            let planned = Arc::new(planner.bind(&handle.block_on(planner.template())?, rows)?);
+            let runnable = handle.block_on(planner.runnable(&planned))?;
+            Ok(GovernedPlan { planned, runnable, place: None })
         })
         .await
     }
 
-    /// How a statement over `tables` begins to be planned.
-    fn governed(
+    /// The key that masks now.
+    pub(super) fn mask_key(&self) -> MaskKey {
+        self.sessions.mask_key()
+    }
+
+    /// How a statement over `tables`, masked under `key`, begins to be planned.
+    pub(super) fn governed(
         &self,
         mesh: &str,
         tables: Vec<GovernedTable>,
+        key: MaskKey,
     ) -> impl FnOnce(Statement, Instant) -> Result<Planner, QueryError> + Send + 'static {
         let (sessions, mesh) = (Arc::clone(&self.sessions), mesh.to_owned());
-        move |statement, deadline| Planner::new(&sessions, &mesh, statement, &tables, deadline)
+        move |statement, deadline| Planner::new(&sessions, &mesh, statement, &tables, &key, deadline)
     }
 
     /// Runs a plan until `deadline`, if it is earlier than the engine's own. To be called within a tokio runtime; the
@@ -195,7 +207,7 @@ impl Engine {
         RecordStream::start(plan, deadline, Arc::clone(&self.slots), &self.handle)
     }
 
-    async fn on_planning_thread<T: Send + 'static>(
+    pub(super) async fn on_planning_thread<T: Send + 'static>(
         &self,
         statement: &Statement,
         begin: impl FnOnce(Statement, Instant) -> Result<Planner, QueryError> + Send + 'static,

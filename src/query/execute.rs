@@ -20,6 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::error::Phase;
 use super::interrupt::Interrupt;
+use super::planning::Runnable;
 use super::wire::to_wire;
 use super::{GovernedPlan, QueryError, QueryErrorKind};
 
@@ -60,7 +61,7 @@ impl Stopper {
 impl RecordStream {
     /// Starts `plan` on `runtime`, as soon as one of `slots` is free.
     pub(super) fn start(plan: GovernedPlan, deadline: Instant, slots: Arc<Semaphore>, runtime: &Handle) -> Self {
-        let (schema, interrupt) = (Arc::clone(&plan.schema), Arc::clone(&plan.interrupt));
+        let (schema, interrupt) = (plan.schema(), Arc::clone(&plan.runnable.interrupt));
         let (sender, messages) = mpsc::channel(QUEUE);
         let task = runtime.spawn(async move {
             let Ok(slot) = timeout_at(deadline, slots.acquire_owned()).await else {
@@ -105,7 +106,8 @@ impl RecordStream {
 }
 
 async fn run(plan: GovernedPlan, sender: &mpsc::Sender<Message>) -> Result<(), QueryError> {
-    let GovernedPlan { plan, further, context, schema, .. } = plan;
+    let schema = plan.schema();
+    let Runnable { plan, further, context, .. } = plan.runnable;
     let failed = |error| QueryError::from_datafusion(&error, Phase::Execution);
     for plan in std::iter::once(plan).chain(further) {
         let mut batches = execute_stream(plan, Arc::clone(&context)).map_err(failed)?;

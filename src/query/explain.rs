@@ -23,7 +23,7 @@ impl GovernedPlan {
     /// The plan, one operator a line. What happens inside a governed scan is not part of it.
     pub fn text(&self, detail: PlanDetail) -> String {
         let mut text = String::new();
-        write(&self.plan, detail, 0, &mut text);
+        write(&self.runnable.plan, detail, 0, &mut text);
         text
     }
 }

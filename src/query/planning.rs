@@ -6,23 +6,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::error::Phase;
 use super::functions::check_literals;
 use super::interrupt::{Interrupt, interruptible};
+use super::plans::Place;
 use super::provenance::{ColumnSource, sources};
 use super::reads::Reads;
 use super::session::Sessions;
 use super::shape::Shape;
 use super::suggestions;
 use super::wire::{wire_schema, wire_type};
-use super::{GovernedTable, MaskKey, QueryError, Statement, TableShape};
+use super::{GovernedTable, MaskKey, QueryError, Rows, Statement, TableShape};
 
 /// What a statement answers and asks for, without its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,53 +78,89 @@ fn holds(cast: &ScalarValue, value: &ScalarValue) -> bool {
     cast.cast_to(&value.data_type()).is_ok_and(|back| back == *value)
 }
 
-/// A plan that may run once: its dynamic filters are filled in as it runs.
-pub struct GovernedPlan {
+/// What a statement means over its tables, its parameters bound and the plan optimised: everything but how it is run.
+pub(super) struct Planned {
+    /// One plan for each row of parameters.
+    optimised: Vec<LogicalPlan>,
+    schema: SchemaRef,
+    reads: Reads,
+    sources: Vec<Option<ColumnSource>>,
+    shape: Shape,
+    lasting: bool,
+}
+
+impl Planned {
+    /// Whether it would be planned the same at another moment: nothing in it looks at the clock or at chance.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.lasting
+    }
+}
+
+/// A statement's plan before its parameters are bound.
+pub(super) struct Template {
+    logical: LogicalPlan,
+    /// The types of the parameters, as far as the statement tells them.
+    expected: Vec<Option<DataType>>,
+    /// The schema that was told before there were values; none without parameters.
+    announced: Option<SchemaRef>,
+}
+
+/// How a plan is run, once: its dynamic filters are filled in as it runs.
+pub(super) struct Runnable {
     pub(super) plan: Arc<dyn ExecutionPlan>,
     /// One plan for each further row of parameters, to run after it.
     pub(super) further: Vec<Arc<dyn ExecutionPlan>>,
     pub(super) context: Arc<TaskContext>,
-    pub(super) schema: SchemaRef,
     pub(super) interrupt: Arc<Interrupt>,
-    reads: Reads,
-    sources: Vec<Option<ColumnSource>>,
-    shape: Shape,
+}
+
+/// A plan that may run once.
+pub struct GovernedPlan {
+    pub(super) planned: Arc<Planned>,
+    pub(super) runnable: Runnable,
+    /// Where it is kept for whoever asks the same again.
+    pub(super) place: Option<Place>,
 }
 
 impl GovernedPlan {
     /// Of each column of the schema, the table's column that it plainly is.
     pub fn sources(&self) -> &[Option<ColumnSource>] {
-        &self.sources
+        &self.planned.sources
     }
 
     /// Whether it takes its rows one by one from a single table.
     pub fn shape(&self) -> Shape {
-        self.shape
+        self.planned.shape
     }
 
     /// The columns it reads of a table, by the names the statement gives schema and table; none for a table that
     /// planning found it need not read. Of a derived dataset's own sources it does not tell.
     pub fn columns_read(&self, schema: &str, table: &str) -> Option<&BTreeSet<String>> {
-        self.reads.of(schema, table)
+        self.planned.reads.of(schema, table)
     }
 
     /// The schema of its results, as it will be on the wire.
     pub fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(&self.planned.schema)
     }
 }
 
 impl fmt::Debug for GovernedPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GovernedPlan").field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("GovernedPlan").field("schema", &self.planned.schema).finish_non_exhaustive()
     }
 }
+
+/// About how large a batch of an export is, and how many rows it has at most.
+const EXPORT_BYTES: usize = 8 << 20;
+const EXPORT_ROWS: usize = 64 << 10;
 
 /// One statement on its way: a session of its own and the time by which it must be planned.
 pub(super) struct Planner {
     state: SessionState,
     interrupt: Arc<Interrupt>,
     statement: Statement,
+    tables: Vec<GovernedTable>,
     deadline: Instant,
     /// Whether a principal asks, who must not learn what named queries read.
     withholds: bool,
@@ -134,11 +172,12 @@ impl Planner {
         mesh: &str,
         statement: Statement,
         tables: &[GovernedTable],
+        key: &MaskKey,
         deadline: Instant,
     ) -> Result<Self, QueryError> {
         let interrupt = Arc::new(Interrupt::default());
-        let state = sessions.open(mesh, &statement, tables, &sessions.mask_key(), &interrupt)?;
-        Ok(Self { state, interrupt, statement, deadline, withholds: true })
+        let state = sessions.open(mesh, &statement, tables, key, &interrupt)?;
+        Ok(Self { state, interrupt, statement, tables: tables.to_vec(), deadline, withholds: true })
     }
 
     /// For a statement over tables of which no row is read.
@@ -151,7 +190,7 @@ impl Planner {
     ) -> Result<Self, QueryError> {
         let interrupt = Arc::new(Interrupt::default());
         let state = sessions.open_shapes(mesh, &statement, tables, &interrupt)?;
-        Ok(Self { state, interrupt, statement, deadline, withholds: false })
+        Ok(Self { state, interrupt, statement, tables: Vec::new(), deadline, withholds: false })
     }
 
     /// The statement's schema and parameters.
@@ -166,18 +205,23 @@ impl Planner {
         Ok(Description { schema: self.statement.rename(schema), parameters, suggestions, sources: sources(&analysed) })
     }
 
-    /// The statement's plan, its parameters bound: once for each of `rows`, which is at least one.
-    pub(super) async fn plan(self, rows: Vec<Vec<ScalarValue>>) -> Result<GovernedPlan, QueryError> {
+    /// The statement's plan before its parameters are bound.
+    pub(super) async fn template(&self) -> Result<Template, QueryError> {
         let logical = self.logical().await?;
         let expected = self.parameter_types(&logical)?;
         let announced = match self.statement.parameters() {
             0 => None,
             _ => Some(wire_schema(self.analyse(logical.clone())?.schema().as_arrow())),
         };
-        let mut first: Option<(SchemaRef, Reads, Vec<Option<ColumnSource>>, Shape)> = None;
-        let mut plans = Vec::with_capacity(rows.len());
+        Ok(Template { logical, expected, announced })
+    }
+
+    /// The plan with its parameters bound: once for each of `rows`, which is at least one.
+    pub(super) fn bind(&self, template: &Template, rows: Vec<Vec<ScalarValue>>) -> Result<Planned, QueryError> {
+        let Template { logical, expected, announced } = template;
+        let mut all: Option<Planned> = None;
         for values in rows {
-            let values = fitted(values, &self.statement, &expected)?;
+            let values = fitted(values, &self.statement, expected)?;
             let bound = match announced {
                 None => logical.clone(),
                 Some(_) => logical.clone().with_param_values(values).map_err(|error| planning(&error))?,
@@ -185,29 +229,52 @@ impl Planner {
             let bound = self.analyse(bound)?;
             let own = wire_schema(bound.schema().as_arrow());
             let schema = announced.as_ref().map_or_else(|| Arc::clone(&own), |announced| as_announced(announced, &own));
-            let sources = sources(&bound);
+            let schema = self.statement.rename(schema);
+            let (sources, lasting) = (sources(&bound), is_lasting(&bound).map_err(|error| planning(&error))?);
             let shape = Shape::of(&bound).map_err(|error| planning(&error))?;
             let optimised = self.optimised(bound)?;
             let reads = Reads::of_plan(&optimised).map_err(|error| planning(&error))?;
-            plans.push(self.physical(&optimised).await?);
-            match &mut first {
-                None => first = Some((schema, reads, sources, shape)),
+            match &mut all {
+                None => all = Some(Planned { optimised: vec![optimised], schema, reads, sources, shape, lasting }),
                 // Where the statement does not tell a column's type, a parameter may.
-                Some((other, ..)) if *other != schema => {
+                Some(all) if all.schema != schema => {
                     return Err(QueryError::invalid("the rows of parameters give results of different types"));
                 }
-                Some((_, all, ..)) => all.extend(reads),
+                Some(all) => {
+                    all.optimised.push(optimised);
+                    all.reads.extend(reads);
+                    all.shape = Shape::Other;
+                }
             }
         }
-        let none = || QueryError::internal(&"a statement is planned for at least one row of parameters");
-        let (schema, reads, sources, shape) = first.ok_or_else(none)?;
+        all.ok_or_else(|| QueryError::internal(&"a statement is planned for at least one row of parameters"))
+    }
+
+    /// How `planned` is run.
+    pub(super) async fn runnable(mut self, planned: &Planned) -> Result<Runnable, QueryError> {
+        if let Some(rows) = self.rows_of_an_export(planned) {
+            let config = self.state.config().clone();
+            let rows = rows.max(config.batch_size());
+            *self.state.config_mut() = config.with_batch_size(rows);
+        }
+        let mut plans = Vec::with_capacity(planned.optimised.len());
+        for optimised in &planned.optimised {
+            plans.push(self.physical(optimised).await?);
+        }
         let mut plans = plans.into_iter();
-        let plan = plans.next().ok_or_else(none)?;
-        let schema = self.statement.rename(schema);
-        let further: Vec<_> = plans.collect();
-        let shape = if further.is_empty() { shape } else { Shape::Other };
-        let context = self.state.task_ctx();
-        Ok(GovernedPlan { plan, further, context, schema, interrupt: self.interrupt, reads, sources, shape })
+        let plan = plans.next().ok_or_else(|| QueryError::internal(&"a plan has at least one part"))?;
+        Ok(Runnable { plan, further: plans.collect(), context: self.state.task_ctx(), interrupt: self.interrupt })
+    }
+
+    /// How many rows a batch has best when they are sent as they are read: each batch has its costs, from the decoder to the
+    /// client. Batches that are worked on stay small enough for the processor's caches.
+    fn rows_of_an_export(&self, planned: &Planned) -> Option<usize> {
+        let [table @ GovernedTable { rows: Rows::Files(files), .. }] = &self.tables[..] else { return None };
+        let columns = planned.reads.of(&table.schema, &table.table)?;
+        match planned.shape {
+            Shape::RowWise { .. } => Some((EXPORT_BYTES / files.row_width(columns)?.max(1)).min(EXPORT_ROWS)),
+            Shape::Other => None,
+        }
     }
 
     async fn logical(&self) -> Result<LogicalPlan, QueryError> {
@@ -273,6 +340,23 @@ impl Planner {
 
 fn planning(error: &DataFusionError) -> QueryError {
     QueryError::from_datafusion(error, Phase::Planning)
+}
+
+/// Whether all functions of an analysed plan give the same for the same, at any time. Optimising folds those of the clock.
+fn is_lasting(analysed: &LogicalPlan) -> DataFusionResult<bool> {
+    let mut lasting = true;
+    analysed.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|part| match part {
+                Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
+                    lasting = false;
+                    Ok(TreeNodeRecursion::Stop)
+                }
+                _ => Ok(TreeNodeRecursion::Continue),
+            })
+        })
+    })?;
+    Ok(lasting)
 }
 
 /// What was announced before parameters had values holds, except where their types were not known.

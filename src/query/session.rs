@@ -198,8 +198,6 @@ fn session_config(config: &EngineConfig) -> SessionConfig {
     // Texts are plain from file to client: views would have to be rebuilt before they are sent.
     options.execution.parquet.schema_force_view_types = false;
     options.sql_parser.map_string_types_to_utf8view = false;
-    // Late materialisation, and the row filter inside the reader. Batches are compacted after it.
-    options.execution.parquet.pushdown_filters = true;
     // Wrong in DataFusion 55.2: a partition of NULLs takes one side from the filter of `min(x), max(x)`, and rows that
     // another aggregate of the statement needs are left out.
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;

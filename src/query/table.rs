@@ -1,5 +1,6 @@
 //! What a statement may read: each table with the grant that shows it and the place its rows come from.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +12,6 @@ use object_store::ObjectStore;
 
 use super::{Statement, TableName};
 use crate::policy::Grant;
-use crate::product::Dataset;
 use crate::source::{DatasetSource, SourceError};
 
 /// One table of a statement, as one principal may see it.
@@ -61,7 +61,7 @@ pub struct FileRows {
     pub(super) store: (ObjectStoreUrl, Arc<dyn ObjectStore>),
     /// The dataset as a plain table; only for a grant that hides nothing of it.
     plain: Option<Arc<dyn TableProvider>>,
-    dataset: Arc<Dataset>,
+    source: DatasetSource,
 }
 
 impl FileRows {
@@ -74,7 +74,7 @@ impl FileRows {
         let scan = source.file_scan(grant, 1)?;
         let columns = (0..source.dataset().columns.len()).map_while(|column| source.raw_index(column)).collect();
         let plain = if grant.is_unrestricted() { Some(source.provider(grant)?) } else { None };
-        Ok(Self { scan, columns, store: source.store(), plain, dataset: Arc::clone(source.dataset()) })
+        Ok(Self { scan, columns, store: source.store(), plain, source: source.clone() })
     }
 }
 
@@ -88,10 +88,44 @@ impl GovernedTable {
     }
 }
 
+/// Two tables are the same to a statement: under the same names, the same is shown of the same rows.
+impl PartialEq for GovernedTable {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.schema, &self.table) == (&other.schema, &other.table)
+            && self.grant.shows_as(&other.grant)
+            && self.rows == other.rows
+    }
+}
+
+impl PartialEq for Rows {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Files(one), Self::Files(other)) => one.source.is(&other.source),
+            (
+                Self::Derived { statement: one, tables: of_one },
+                Self::Derived { statement: other, tables: of_other },
+            ) => Arc::ptr_eq(one, other) && of_one == of_other,
+            (Self::Files(_), Self::Derived { .. }) | (Self::Derived { .. }, Self::Files(_)) => false,
+        }
+    }
+}
+
 impl FileRows {
+    /// How many files are read.
+    pub(super) fn files(&self) -> usize {
+        self.source.file_count()
+    }
+
+    /// The bytes of a row of these columns in memory, on the average; none where the files do not tell.
+    pub(super) fn row_width(&self, columns: &BTreeSet<String>) -> Option<usize> {
+        let all = self.source.dataset().columns.iter().enumerate();
+        let read = all.filter(|(_, column)| columns.contains(&column.name));
+        read.map(|(at, _)| self.source.width(at)).sum()
+    }
+
     /// Whether the grant speaks of the columns that these files were opened for.
     pub(super) fn fit(&self, grant: &Grant) -> bool {
-        Arc::ptr_eq(&self.dataset, grant.dataset()) || self.dataset == *grant.dataset()
+        Arc::ptr_eq(self.source.dataset(), grant.dataset()) || self.source.dataset() == grant.dataset()
     }
 }
 

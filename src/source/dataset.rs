@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::common::Statistics;
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
@@ -49,6 +50,8 @@ struct Inner {
     url: ObjectStoreUrl,
     readers: Arc<PinnedReaders>,
     layout: Layout,
+    /// The bytes of a row in memory, column by column of the raw schema, where the files tell.
+    widths: Vec<Option<usize>>,
 }
 
 /// What is read of the snapshot: all of it, or a part.
@@ -113,8 +116,9 @@ impl DatasetSource {
         let statistics = Statistics::try_merge_iter(each, layout.table.table_schema())?;
         let url = ObjectStoreUrl::parse(format!("airside://{}", snapshot.id()))?;
         let readers = Arc::new(PinnedReaders { store: Arc::clone(&store), footers: origin.stores.footers().clone() });
+        let widths = widths(&statistics);
         Ok(Self {
-            inner: Arc::new(Inner { origin, snapshot, store, url, readers, layout }),
+            inner: Arc::new(Inner { origin, snapshot, store, url, readers, layout, widths }),
             reads: Arc::new(Reads { files, statistics, since: None }),
         })
     }
@@ -242,6 +246,12 @@ impl DatasetSource {
         self.inner.layout.raw_index.get(column_index).copied()
     }
 
+    /// The bytes that a row of the contract's column `column_index` takes in memory, on the average; none where the files
+    /// do not tell.
+    pub fn width(&self, column_index: usize) -> Option<usize> {
+        self.inner.widths.get(self.raw_index(column_index)?).copied().flatten()
+    }
+
     /// The contract's column `column_index` as an expression over [`DatasetSource::raw_schema`].
     pub fn raw_column(&self, column_index: usize) -> Option<ColumnExpr> {
         let index = self.raw_index(column_index)?;
@@ -255,7 +265,7 @@ impl DatasetSource {
     /// [`SourceError::WrongGrant`] for a grant of another dataset.
     pub fn file_scan(&self, grant: &Grant, partitions: usize) -> Result<FileScanConfig, SourceError> {
         self.admit(grant)?;
-        Ok(self.scan_of(self.reads.files.clone(), self.reads.statistics.clone(), partitions).build())
+        Ok(self.scan_of(self.reads.files.clone(), self.reads.statistics.clone(), partitions, true).build())
     }
 
     /// The dataset as a plain table, with DataFusion's full optimisation: for a grant that hides nothing.
@@ -268,6 +278,16 @@ impl DatasetSource {
             return Err(self.wrong_grant());
         }
         Ok(Arc::new(BaseTable::new(self.clone())))
+    }
+
+    /// Whether this reads the very same files as `other`, opened once.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner) && Arc::ptr_eq(&self.reads, &other.reads)
+    }
+
+    /// How many files, or stretches of them, it reads.
+    pub fn file_count(&self) -> usize {
+        self.reads.files.len()
     }
 
     fn admit(&self, grant: &Grant) -> Result<(), SourceError> {
@@ -318,17 +338,28 @@ impl DatasetSource {
         files: Vec<PartitionedFile>,
         statistics: Statistics,
         partitions: usize,
+        decodes_late: bool,
     ) -> FileScanConfigBuilder {
         let source = ParquetSource::new(self.inner.layout.table.clone())
             .with_parquet_file_reader_factory(Arc::clone(&self.inner.readers) as _)
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true)
-            .with_pushdown_filters(true);
+            .with_pushdown_filters(decodes_late);
         FileScanConfigBuilder::new(self.inner.url.clone(), Arc::new(source))
             .with_file_groups(FileGroup::new(files).split_files(partitions.max(1)))
             .with_statistics(statistics)
             .with_expr_adapter(Some(Arc::new(ContractAdapters)))
     }
+}
+
+/// The bytes of a row, column by column.
+fn widths(statistics: &Statistics) -> Vec<Option<usize>> {
+    let rows = statistics.num_rows.get_value().copied().unwrap_or_default();
+    let width = |column: &ColumnStatistics| match column.byte_size {
+        Precision::Exact(bytes) if rows > 0 => Some(bytes.div_ceil(rows)),
+        Precision::Exact(_) | Precision::Inexact(_) | Precision::Absent => None,
+    };
+    statistics.column_statistics.iter().map(width).collect()
 }
 
 /// Most files of a dataset have one schema: hold it once.

@@ -118,8 +118,7 @@ fn of_column(footer: &ParquetMetaData, field: &Field, leaf: usize, rows: usize) 
         .ok()?
         .with_missing_null_counts_as_zero(false);
     if known.byte_size == Precision::Absent {
-        let sizes = groups.iter().filter_map(|group| group.columns().get(leaf)).map(|c| count(c.uncompressed_size()));
-        known.byte_size = Precision::Inexact(sizes.fold(0, usize::saturating_add));
+        known.byte_size = text_size(groups, leaf, rows);
     }
     let nulls = converter.row_group_null_counts(groups).ok()?;
     if nulls.null_count() == 0 {
@@ -143,6 +142,18 @@ fn of_column(footer: &ParquetMetaData, field: &Field, leaf: usize, rows: usize) 
         (known.min_value, known.max_value) = (Precision::Absent, Precision::Absent);
     }
     Some(known)
+}
+
+/// The bytes of a column of texts: as Arrow has them where the writer tells, else as the file has them.
+fn text_size(groups: &[RowGroupMetaData], leaf: usize, rows: usize) -> Precision<usize> {
+    let columns = || groups.iter().filter_map(|group| group.columns().get(leaf));
+    let told = columns().map(|column| column.unencoded_byte_array_data_bytes().map(count));
+    match told.sum::<Option<usize>>() {
+        Some(told) => Precision::Exact(told.saturating_add(rows.saturating_mul(size_of::<i32>()))),
+        None => {
+            Precision::Inexact(columns().map(|column| count(column.uncompressed_size())).fold(0, usize::saturating_add))
+        }
+    }
 }
 
 fn wrongly_ordered(group: &RowGroupMetaData, leaf: usize) -> bool {

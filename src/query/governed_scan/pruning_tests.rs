@@ -68,8 +68,8 @@ struct Pruned {
 async fn pruned(sql: &str) -> Pruned {
     let world = world().await;
     let plan = world.plan(sql, Vec::new()).await.unwrap();
-    let [leaf] = leaves(&plan.plan).try_into().unwrap_or_else(|_| panic!("one leaf in {sql}"));
-    let context = Arc::clone(&plan.context);
+    let [leaf] = leaves(&plan.runnable.plan).try_into().unwrap_or_else(|_| panic!("one leaf in {sql}"));
+    let context = Arc::clone(&plan.runnable.context);
     let rows: Vec<_> = world.engine.execute(plan, None).try_collect().await.unwrap();
     assert!(rows.iter().map(RecordBatch::num_rows).sum::<usize>() > 0, "{sql}");
     // Every plan made of a leaf counts in the same place.
@@ -125,6 +125,6 @@ async fn a_joins_dynamic_filter_prunes_in_the_leaf() {
 async fn a_top_ks_dynamic_filter_arrives_in_the_leaf() {
     let world = world().await;
     let plan = world.plan("SELECT id, email FROM sales.g ORDER BY id DESC LIMIT 3", Vec::new()).await.unwrap();
-    let shown = displayable(plan.plan.as_ref()).indent(false).to_string();
+    let shown = displayable(plan.runnable.plan.as_ref()).indent(false).to_string();
     assert!(shown.contains("dynamic_filters=1"), "{shown}");
 }

@@ -178,7 +178,7 @@ async fn a_masked_column_is_what_it_shows() {
 async fn plans_tell_nothing_of_the_inside() {
     let world = world(false, 2).await;
     let shown = async |sql: &str| {
-        let plan = world.plan(sql, Vec::new()).await.unwrap().plan;
+        let plan = world.plan(sql, Vec::new()).await.unwrap().runnable.plan;
         let debug = format!("{plan:?}");
         for word in ["CANARY", "parquet", "secret", "EU"] {
             assert!(!debug.contains(word), "{word} in {debug}");

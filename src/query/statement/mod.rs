@@ -15,6 +15,7 @@ mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -64,6 +65,15 @@ pub struct Statement {
     calls: Vec<Call>,
     /// The types of the parameters that are arguments of named queries.
     types: BTreeMap<usize, ParameterType>,
+}
+
+/// Equality is what it derives: of words, of which none is unequal to itself.
+impl Eq for Statement {}
+
+impl Hash for Statement {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.query.hash(state);
+    }
 }
 
 /// What a product request asks of a table.
@@ -199,6 +209,11 @@ impl Statement {
     /// The schema of its results under the names meant, from that of its plan.
     pub(super) fn rename(&self, schema: SchemaRef) -> SchemaRef {
         self.marked.rename(schema)
+    }
+
+    /// The bytes of its text, written out.
+    pub(super) fn text_size(&self) -> usize {
+        self.query.to_string().len()
     }
 
     /// The statement as DataFusion plans it.

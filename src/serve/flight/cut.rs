@@ -1,13 +1,9 @@
 //! Cuts record batches so that no message outgrows what plain gRPC clients accept.
 //!
-//! A gRPC client takes 4 MiB a message unless told otherwise. The stock encoder divides a batch by its average
-//! row, so one run of large cells still makes a message that the client refuses. Here a batch is
-//! halved until each piece fits, or is a single row: that one row's size is the data's own.
+//! The stock encoder divides a batch by its average row, so one run of large cells still makes a message that the client
+//! refuses. Here a batch is halved until each piece fits, or is a single row: that one row's size is the data's own.
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-
-/// The most bytes of buffers a message carries: 4 MiB less room for the envelope.
-pub const MAX_BODY: usize = 4 * 1024 * 1024 - 64 * 1024;
 
 /// The pieces of `batch`, in order, each of at most `limit` bytes or of a single row.
 pub fn cut(batch: RecordBatch, limit: usize) -> Vec<RecordBatch> {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::sql::Any;
 use arrow_flight::{FlightData, Ticket};
 use futures::stream;
@@ -11,13 +10,13 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::compression::Compression;
 use super::deadline::deadline;
 use super::describe::schema_digest;
-use super::encode::encode;
+use super::encode::{Encoder, Manner};
 use super::error::FlightError;
+use super::frames::Framed;
 use super::ticket::TicketError;
-use super::{Flight, Replies, descriptor, parameters};
+use super::{Flight, Replies, body, descriptor, parameters};
 use crate::gateway::{Answer, AnswerError, Caller, Counted, Part, Pinned, Reader, SnapshotRef};
 use crate::serve::connections;
 use crate::serve::proto::Query;
@@ -29,7 +28,7 @@ impl Flight {
         request: Request<Ticket>,
     ) -> Result<Response<Replies<FlightData>>, FlightError> {
         let deadline = deadline(&request);
-        let options = Compression::asked(request.metadata())?.options()?;
+        let manner = Manner::asked(request.metadata())?;
         let (mut caller, verified) = self.verified_caller(&request).await?;
         match self.tickets.open(&request.into_inner().ticket, &mut caller)? {
             Sealed::Query(query) => {
@@ -40,14 +39,13 @@ impl Flight {
                     cut: connections::cut(),
                     send_timeout: self.send_timeout,
                 };
-                self.rows(&caller, query, reader, options).await
+                self.rows(&caller, query, reader, manner).await
             }
             Sealed::Command(command) => {
                 let any = Any::decode(command.as_slice()).map_err(|_| TicketError::Invalid)?;
                 let batch = self.metadata(&caller, descriptor::flight_sql(any)?)?;
-                let schema = batch.schema();
-                let rows = stream::iter([Ok::<_, FlightError>(batch)]);
-                Ok(Response::new(encode(schema, options, rows)))
+                let encoder = Encoder::new(&batch.schema(), manner)?;
+                Ok(body::response(encoder.messages(stream::iter([Ok::<_, FlightError>(batch)]))))
             }
         }
     }
@@ -57,13 +55,14 @@ impl Flight {
         caller: &Caller,
         query: Query,
         reader: Reader,
-        options: IpcWriteOptions,
+        manner: Manner,
     ) -> Result<Response<Replies<FlightData>>, FlightError> {
         let (answer, schema) = self.redeem(caller, query).await?;
-        let messages = |rows: Counted| encode(schema, options, rows);
-        let weigh = |message: &FlightData| message.data_body.len();
+        let encoder = Encoder::new(&schema, manner)?;
+        let messages = |rows: Counted| encoder.messages(rows);
+        let weigh = |message: &Framed| message.body;
         let refuse = |error| Status::from(FlightError::Answer(error));
-        Ok(Response::new(Box::pin(self.gateway.run(answer, reader, messages, weigh, refuse).await?)))
+        Ok(body::response(Box::pin(self.gateway.run(answer, reader, messages, weigh, refuse).await?)))
     }
 
     /// The answer to a sealed query as its reader was told of it: under today's policy, of the same snapshots, with the

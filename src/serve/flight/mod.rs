@@ -5,6 +5,7 @@
 
 mod action;
 mod authenticate;
+mod body;
 mod compression;
 mod cut;
 mod deadline;
@@ -15,12 +16,14 @@ mod do_put;
 mod encode;
 mod endpoints;
 mod error;
+mod frames;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod handshake;
 mod info;
 mod list;
+mod message_size;
 mod observe;
 mod parameters;
 mod poll;

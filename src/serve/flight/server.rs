@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use axum::middleware::map_response;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 
-use super::Flight;
 use super::do_put::Bindings;
 use super::endpoints::{Endpoints, Location};
 use super::poll::Polls;
 use super::ticket::Tickets;
+use super::{Flight, body};
 use crate::authn::Authenticator;
 use crate::gateway::Gateway;
 use crate::seal::{SealKeys, SecretRef};
@@ -147,6 +148,7 @@ impl FlightListener {
         reporter.set_serving::<FlightServiceServer<Flight>>().await;
         let flight = FlightServiceServer::new(self.flight).max_decoding_message_size(MAX_REQUEST);
         let router = Routes::new(health).add_service(flight).prepare().into_axum_router();
+        let router = router.layer(map_response(body::in_place));
         let serving = connections::serve(self.listener, self.tls, router, self.manners, draining.clone(), ended);
         let reporting = async move {
             draining.cancelled().await;

@@ -200,7 +200,7 @@ async fn what_a_server_reads_is_the_same_before_and_after() {
     let source = world.open().await;
     let (plan, _) = rewrite(&source, &[]).await.unwrap();
     let rows = async |source: &DatasetSource| {
-        let scan = source.scan_of(source.files().to_vec(), source.statistics().clone(), 1).build();
+        let scan = source.scan_of(source.files().to_vec(), source.statistics().clone(), 1, true).build();
         let context = datafusion::prelude::SessionContext::new();
         let (url, store) = source.store();
         context.register_object_store(url.as_ref(), store);
