@@ -33,7 +33,7 @@ GO_PULL := $(GO_BUILT)/pull
 JAVA_LIBRARIES := $(CACHE)/java-$(call digest,examples/java/pom.xml)
 GO := GOFLAGS="-mod=readonly -buildvcs=false" go
 
-PYTHON_CODE := tests/clients clients/python
+PYTHON_CODE := tests/clients clients/python benches/comparison
 
 AIRSIDE := $(CARGO_TARGET_DIR)/debug/airside
 CARGO := cargo
@@ -42,8 +42,8 @@ LOCKED := --locked
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help test quick fmt fmt-check lint unit rust policy-tests clients clients-quick soak soak-attacks fuzz bench demo deny \
-        python-client wheel needs needs-node needs-java needs-go needs-solver binary go-built
+.PHONY: help test quick fmt fmt-check lint unit rust policy-tests clients clients-quick soak soak-attacks fuzz bench bench-micro demo deny \
+        release-binary python-client wheel needs needs-node needs-java needs-go needs-solver binary go-built
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -132,8 +132,22 @@ fuzz: ## the fuzz targets, a minute each (FUZZ_SECONDS=…; needs cargo-fuzz)
 	    -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 || exit 1; \
 	done
 
-bench: ## the criterion benches
+# Peers come from PyPI, the data from the demo's generator, kept in $(CACHE)/bench-data. AIRSIDE=… measures another binary.
+BENCHES := $(CACHE)/venv-bench-$(call digest,benches/comparison/requirements.txt)
+BENCH_ARGS ?=
+ifneq ($(origin AIRSIDE),command line)
+bench: AIRSIDE := $(CARGO_TARGET_DIR)/release/airside
+bench: release-binary
+endif
+
+bench: $(BENCHES)/.complete ## Airside beside its peers, release build: one table (BENCH_ARGS="--only export --runs 3")
+	AIRSIDE_BIN=$(AIRSIDE) PYTHONPATH=benches:tests/clients $(BENCHES)/bin/python -m comparison $(BENCH_ARGS)
+
+bench-micro: ## the criterion benches
 	$(CARGO) bench $(LOCKED)
+
+release-binary:
+	$(CARGO) build $(LOCKED) --release --bin airside
 
 demo: ## the demo mesh, served (release build)
 	$(CARGO) run $(LOCKED) --release -- demo
@@ -186,6 +200,9 @@ $(CACHE)/venv-clients-%/.complete: tests/clients/requirements.txt
 	$(VENV)
 
 $(CACHE)/venv-dbapi-%/.complete: tests/clients/dbapi/requirements.txt
+	$(VENV)
+
+$(CACHE)/venv-bench-%/.complete: benches/comparison/requirements.txt
 	$(VENV)
 
 $(CACHE)/venv-maturin-%/.complete: clients/python/requirements.txt

@@ -149,7 +149,7 @@ def start(arguments, log: Path, *, env=None, complete=lambda gateway: True) -> G
     """Starts the binary and waits for its ready line, and for `complete` if there is more to read."""
     with log.open("ab") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-S", "-c", _END_WITH_PARENT, binary(), *map(str, arguments)],
+            [sys.executable, "-S", "-c", END_WITH_PARENT, binary(), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -198,7 +198,7 @@ def _understand(gateway: Gateway, line: str) -> None:
 
 # Where the system can (Linux), a gateway does not outlive a test run that was killed. A program of its own sees to it:
 # code of ours between fork and exec would run in a copy of gRPC's threads, which now and then aborts.
-_END_WITH_PARENT = """
+END_WITH_PARENT = """
 import ctypes, os, sys
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, 15)
