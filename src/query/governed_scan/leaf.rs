@@ -138,7 +138,8 @@ impl Leaf {
 
     /// Scan, row filter and taken predicates, masks, limit.
     fn inner_plan(&self, config: &ConfigOptions, batch_size: usize) -> Result<Arc<dyn ExecutionPlan>> {
-        let exact: Vec<Expr> = std::iter::once(&self.rows).chain(&self.taken).cloned().collect();
+        // What is asked for leaves fewer rows than what is granted, mostly: it is looked at first. It cannot fail.
+        let exact: Vec<Expr> = self.taken.iter().chain([&self.rows]).cloned().collect();
         let (scan, residual) = match &self.raw {
             Raw::Files(files) => self.scan_files(files, exact, config)?,
             Raw::Plan(plan) => (Arc::clone(plan), exact),
