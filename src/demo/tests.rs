@@ -1,3 +1,4 @@
+mod outlines;
 mod rights;
 
 use std::fs::{self, File};

@@ -14,12 +14,12 @@ use super::question::{Caller, ProductQuestion, Question};
 use super::receipt::{Reading, Receipt};
 use super::snapshots::{Pinned, SnapshotRef, Snapshots};
 use super::standing::{Held, held};
-use crate::product::{Name, Origin, VersionRequirement};
+use crate::product::{Name, Origin};
 use crate::query::{
     Arguments, Asker, Description, GovernedPlan, GovernedTable, Parameters, PlanDetail, QueryError, Rows, Scan, Shape,
     Statement,
 };
-use crate::source::{DatasetSource, Part};
+use crate::source::DatasetSource;
 
 /// What a question would give, and which parameters it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,32 +53,13 @@ pub struct Answer {
 /// An answer that several readers may fetch in parts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Divisible {
-    filtered: bool,
-    bytes: u64,
-}
-
-/// Whether an answer is to come in parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parts {
-    /// No.
-    One,
-    /// Where every row of the dataset is wanted: a filter is likely to leave little.
-    OfWholeDatasets,
-    /// Wherever it can.
-    Many,
+    /// Whether rows are left out.
+    pub(super) filtered: bool,
+    /// The bytes of the files it is read from.
+    pub(super) bytes: u64,
 }
 
 impl Answer {
-    /// How many parts of about `bytes` of files it comes in, `most` at most: one unless each row comes from one row of a
-    /// single dataset of files.
-    pub fn parts(&self, wanted: Parts, bytes: u64, most: u32) -> u32 {
-        match (self.divisible, wanted) {
-            (Some(whole), Parts::Many) => Part::count_of(whole.bytes, bytes, most),
-            (Some(whole), Parts::OfWholeDatasets) if !whole.filtered => Part::count_of(whole.bytes, bytes, most),
-            _ => 1,
-        }
-    }
-
     /// The result's schema, exactly as its batches have it.
     pub fn schema(&self) -> SchemaRef {
         self.plan.schema()
@@ -152,11 +133,6 @@ impl Gateway {
         let columns = (!columns.is_empty()).then_some(columns.as_slice());
         let scan =
             Scan { schema: address.domain.as_str(), table: "", columns, filter: filter.as_deref(), limit: *limit };
-        let table = |name: &Name| match &address.version {
-            None => name.to_string(),
-            Some(VersionRequirement { major, minor: None, patch: None }) => format!("{name}_v{major}"),
-            Some(version) => format!("{name}@{version}"),
-        };
         let of_snapshots = as_of.is_some() || since.is_some();
         let without_snapshots =
             || QueryError::invalid(format!("`{named}` is made of other datasets and has no snapshots of its own"));
@@ -165,7 +141,7 @@ impl Gateway {
             if of_snapshots {
                 return Err(without_snapshots().into());
             }
-            let table = table(&template.declared().name);
+            let table = question.table(&template.declared().name);
             let arguments = Arguments::Given(arguments);
             return Ok(Statement::scan_query(&Scan { table: &table, ..scan }, &template, arguments, &self.limits)?);
         }
@@ -177,7 +153,7 @@ impl Gateway {
         if of_snapshots && matches!(grant.dataset().origin, Origin::Derived { .. }) {
             return Err(without_snapshots().into());
         }
-        Ok(Statement::scan(&Scan { table: &table(&grant.dataset().name), ..scan }, &self.limits)?)
+        Ok(Statement::scan(&Scan { table: &question.table(&grant.dataset().name), ..scan }, &self.limits)?)
     }
 
     /// Plans a statement with the caller's grants. With `pinned` it reads those snapshots, or says that they are gone; and of one dataset what was `chosen`.

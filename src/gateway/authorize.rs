@@ -78,7 +78,11 @@ impl Published {
             .collect()
     }
 
-    fn rows(
+    /// Where the rows of a granted dataset come from.
+    ///
+    /// # Errors
+    /// [`AnswerError`] when they are not to be had.
+    pub(super) fn rows(
         &self,
         grant: &Grant,
         purpose: &Purpose,

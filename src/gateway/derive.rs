@@ -32,7 +32,8 @@ impl Published {
                     Err(reason) => Err(reason),
                 };
                 match outcome {
-                    Ok(()) => {
+                    Ok(tables) => {
+                        self.add_checked(key.clone(), &tables);
                         sound.insert(key);
                     }
                     Err(reason) => {
@@ -74,7 +75,7 @@ impl Published {
         Ok(())
     }
 
-    /// The statement plans as its domain, and gives the contract's columns.
+    /// The statement plans as its domain, over these tables, and gives the contract's columns.
     async fn check_promise(
         &self,
         engine: &Engine,
@@ -82,11 +83,12 @@ impl Published {
         dataset: &Dataset,
         key: &DatasetKey,
         statement: &Statement,
-    ) -> Result<(), String> {
+    ) -> Result<Vec<GovernedTable>, String> {
         let tables = self.sources_of(product, key, statement)?;
-        let described = engine.describe(self.mesh().name(), statement, tables).await;
+        let described = engine.describe(self.mesh().name(), statement, tables.clone()).await;
         let described = described.map_err(|error| format!("its query does not plan: {error}"))?;
-        agree(dataset, &described.schema)
+        agree(dataset, &described.schema)?;
+        Ok(tables)
     }
 
     /// The tables a derived dataset reads, for the first purpose that opens them all: one of its own product's or,

@@ -10,7 +10,7 @@ use futures::future;
 use super::opening::{Look, NotOpened, Openings, Wanted};
 use crate::mesh::Mesh;
 use crate::product::{Dataset, Name, Origin, Product, Version};
-use crate::query::{Engine, Limits, QueryTemplate, Statement, TableName};
+use crate::query::{Engine, GovernedTable, Limits, QueryTemplate, Statement, TableName};
 use crate::source::DatasetSource;
 
 /// One version of a dataset.
@@ -101,6 +101,8 @@ pub struct Published {
     mesh: Arc<Mesh>,
     opened: HashMap<DatasetKey, Opened>,
     queries: HashMap<DatasetKey, Arc<QueryTemplate>>,
+    /// The columns that each derived dataset's domain saw of its sources when its statement was found to plan.
+    checked: HashMap<DatasetKey, Vec<Vec<usize>>>,
     troubles: Vec<Trouble>,
 }
 
@@ -133,7 +135,8 @@ impl Published {
             }
         });
         let outcomes = future::join_all(outcomes).await;
-        openings.forget_others(|key| outcomes.iter().any(|(served, _, _)| served == key));
+        let keys: HashSet<&DatasetKey> = outcomes.iter().map(|(key, _, _)| key).collect();
+        openings.forget_others(|key| keys.contains(key));
         let mut opened = HashMap::new();
         let mut troubles = Vec::new();
         for (key, product, outcome) in outcomes {
@@ -145,7 +148,7 @@ impl Published {
                 opened.insert(key, dataset);
             }
         }
-        let mut published = Self { mesh, opened, queries: HashMap::new(), troubles };
+        let mut published = Self { mesh, opened, queries: HashMap::new(), checked: HashMap::new(), troubles };
         published.check_derived(engine).await;
         published.check_queries(engine, limits).await;
         published.troubles.sort_by(|a, b| a.dataset.cmp(&b.dataset));
@@ -166,6 +169,16 @@ impl Published {
     pub(super) fn withdraw(&mut self, key: DatasetKey, product: &Product, reason: String) {
         self.opened.remove(&key);
         self.add_trouble(Trouble { dataset: key, file: product.file.clone(), line: None, reason, passing: false });
+    }
+
+    /// Remembers with what a derived dataset was found to plan.
+    pub(super) fn add_checked(&mut self, key: DatasetKey, tables: &[GovernedTable]) {
+        self.checked.insert(key, columns_shown(tables));
+    }
+
+    /// Whether a derived dataset was found to plan over the same columns of its sources.
+    pub(super) fn was_checked_with(&self, key: &DatasetKey, tables: &[GovernedTable]) -> bool {
+        self.checked.get(key).is_some_and(|checked| *checked == columns_shown(tables))
     }
 
     /// A named query, if it is served.
@@ -255,6 +268,12 @@ impl Published {
             tracing::warn!(dataset = %trouble.dataset, contract = %trouble.file.display(), reason = trouble.reason, "dataset not served");
         }
     }
+}
+
+/// The columns that each table's grant shows.
+fn columns_shown(tables: &[GovernedTable]) -> Vec<Vec<usize>> {
+    let columns = |table: &GovernedTable| table.grant.columns().iter().map(|column| column.index).collect();
+    tables.iter().map(columns).collect()
 }
 
 /// Every dataset of every version that is served, whether a name of its own leads to it or only `@major.minor`.

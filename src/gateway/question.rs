@@ -1,7 +1,7 @@
 //! What may be asked, free of any transport.
 
 use crate::principal::{Principal, Purpose};
-use crate::product::{Address, Argument};
+use crate::product::{Address, Argument, Name, VersionRequirement};
 
 /// Who asks, and for which purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,15 @@ impl ProductQuestion {
             arguments: Vec::new(),
             as_of: None,
             since: None,
+        }
+    }
+
+    /// The table's name in the question's statement: the dataset's or named query's, under the version asked for.
+    pub(super) fn table(&self, name: &Name) -> String {
+        match &self.address.version {
+            None => name.to_string(),
+            Some(VersionRequirement { major, minor: None, patch: None }) => format!("{name}_v{major}"),
+            Some(version) => format!("{name}@{version}"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::bundle::TextFile;
+use super::index::Index;
 use super::policy_test::PolicyTest;
 use super::toml_table::TomlTable;
 use crate::fault::Fault;
@@ -28,6 +29,8 @@ pub struct Domain {
     pub data: String,
     /// Every version of its products, drafts and retired ones too, by name and version.
     pub products: Vec<Arc<Product>>,
+    /// The same by name.
+    pub(super) index: Index,
     /// Its policy tests, in the order of their files.
     pub tests: Vec<Arc<PolicyTest>>,
 }

@@ -8,6 +8,7 @@ use super::bundle::{Bundles, DomainBundle, GovernanceBundle, Reading, TextFile};
 use super::change::FileEdit;
 use super::config::MeshConfig;
 use super::domain::{Domain, about};
+use super::index::Index;
 use super::layout::Kind;
 use super::standards::Standards;
 use super::store::OpenStore;
@@ -275,6 +276,7 @@ impl Loader {
             description: about.description,
             data: data.unwrap_or_else(|| bundle.place.clone()),
             place: bundle.place,
+            index: Index::of(&products),
             products,
             tests: tests.into_iter().map(Arc::new).collect(),
         };

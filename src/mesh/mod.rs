@@ -15,6 +15,7 @@ mod change;
 mod config;
 mod domain;
 mod folder;
+mod index;
 mod layout;
 mod load;
 mod names;

@@ -40,6 +40,12 @@ fn unique(products: &[Arc<Product>], by_product: &BTreeMap<&Name, Vec<&Product>>
 
 /// A query's name is its own in the domain: no other product has a query or dataset of that name, none is called so.
 fn unique_queries(products: &[Arc<Product>], by_product: &BTreeMap<&Name, Vec<&Product>>, faults: &mut Vec<Fault>) {
+    let mut with_dataset: BTreeMap<&Name, &Product> = BTreeMap::new();
+    for product in products {
+        for dataset in &product.datasets {
+            with_dataset.entry(&dataset.name).or_insert(product);
+        }
+    }
     let mut owners: BTreeMap<&Name, &Product> = BTreeMap::new();
     for product in products {
         for query in &product.queries {
@@ -48,7 +54,7 @@ fn unique_queries(products: &[Arc<Product>], by_product: &BTreeMap<&Name, Vec<&P
                 format!("the query `{}` is also one of product `{}`", query.name, first.id.name)
             } else if by_product.contains_key(&query.name) {
                 format!("the query `{}` has the name of a product of the domain", query.name)
-            } else if let Some(other) = products.iter().find(|other| other.dataset(query.name.as_str()).is_some()) {
+            } else if let Some(other) = with_dataset.get(&query.name) {
                 format!("the query `{}` has the name of a dataset of product `{}`", query.name, other.id.name)
             } else {
                 continue;

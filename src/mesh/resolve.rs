@@ -1,10 +1,10 @@
 //! From addresses to datasets: the one function every way of asking goes through.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::index::Versions;
 use super::{Domain, Mesh};
-use crate::product::{Address, Dataset, Name, NamedQuery, Product, VersionRequirement};
+use crate::product::{Address, Dataset, NamedQuery, Product};
 
 /// A dataset under one of the names it is served by.
 #[derive(Debug, Clone, Copy)]
@@ -67,33 +67,10 @@ impl Mesh {
 }
 
 impl Domain {
-    /// The served versions of a product, the highest first.
-    fn versions(&self, name: &Name) -> Vec<&Arc<Product>> {
-        let mut found: Vec<_> =
-            self.products.iter().filter(|product| product.id.name == *name && product.is_served()).collect();
-        found.sort_by_key(|product| std::cmp::Reverse(product.version));
-        found
-    }
-
-    /// The version that answers: the highest that was asked for, else the default.
-    fn answering(&self, name: &Name, asked: Option<&VersionRequirement>) -> Option<&Arc<Product>> {
-        let versions = self.versions(name);
-        match (asked, &versions[..]) {
-            (Some(asked), versions) => versions.iter().find(|product| asked.matches(&product.version)).copied(),
-            (None, [only]) => Some(only),
-            (None, versions) => versions.iter().find(|product| product.default_version).copied(),
-        }
-    }
-
-    fn is_default(&self, product: &Arc<Product>) -> bool {
-        self.answering(&product.id.name, None).is_some_and(|default| Arc::ptr_eq(default, product))
-    }
-
     pub(super) fn resolve(&self, address: &Address) -> Option<(&Arc<Product>, &Arc<Dataset>)> {
         let asked = address.version.as_ref();
-        let is_product = self.products.iter().any(|product| product.id.name == address.name);
-        if is_product {
-            let product = self.answering(&address.name, asked)?;
+        if let Some(versions) = self.index.product(&address.name) {
+            let product = versions.answering(asked)?;
             let dataset = match (&address.part, &product.datasets[..]) {
                 (Some(part), _) => product.dataset(part.as_str())?,
                 (None, [only]) => only,
@@ -104,50 +81,35 @@ impl Domain {
         if address.part.is_some() {
             return None;
         }
-        let owner = self.products.iter().find(|product| product.dataset(address.name.as_str()).is_some())?;
-        let product = self.answering(&owner.id.name, asked)?;
+        let product = self.index.with_dataset(&address.name)?.answering(asked)?;
         Some((product, product.dataset(address.name.as_str())?))
     }
 
     /// A product and its query, or the query by itself: as for datasets, either name tells.
     pub(super) fn resolve_query(&self, address: &Address) -> Option<(&Arc<Product>, &Arc<NamedQuery>)> {
-        let (product, query) = match &address.part {
-            Some(part) => (&address.name, part),
-            None => {
-                let owner = self.products.iter().find(|product| product.query(address.name.as_str()).is_some())?;
-                (&owner.id.name, &address.name)
-            }
+        let (versions, query) = match &address.part {
+            Some(part) => (self.index.product(&address.name)?, part),
+            None => (self.index.with_query(&address.name)?, &address.name),
         };
-        let product = self.answering(product, address.version.as_ref())?;
+        let product = versions.answering(address.version.as_ref())?;
         Some((product, product.query(query.as_str())?))
     }
 
     /// Every dataset of the domain under every name it is served by.
     pub fn served(&self) -> impl Iterator<Item = Served<'_>> {
-        self.answers()
+        let answers = self.index.products().flat_map(Versions::answers);
+        answers
             .flat_map(|(product, major)| product.datasets.iter().map(move |dataset| Served { product, dataset, major }))
     }
 
     fn served_queries(&self) -> impl Iterator<Item = ServedQuery<'_>> {
         // The default version answers under its major as well: the shorter name is enough.
-        let shortest = self.answers().filter(|(product, major)| major.is_none() || !self.is_default(product));
+        let shortest = self.index.products().flat_map(|versions| {
+            let default = versions.answering(None);
+            let is_default = move |product| default.is_some_and(|default| Arc::ptr_eq(default, product));
+            versions.answers().into_iter().filter(move |(product, major)| major.is_none() || !is_default(product))
+        });
         shortest
             .flat_map(|(product, major)| product.queries.iter().map(move |query| ServedQuery { product, query, major }))
-    }
-
-    /// The versions that answer, of each product first the owner's default, then the highest of each major.
-    fn answers(&self) -> impl Iterator<Item = (&Arc<Product>, Option<u64>)> {
-        let names: BTreeSet<&Name> = self.products.iter().map(|product| &product.id.name).collect();
-        names.into_iter().flat_map(|name| {
-            let mut answers: Vec<(&Arc<Product>, Option<u64>)> = Vec::new();
-            answers.extend(self.answering(name, None).map(|product| (product, None)));
-            for product in self.versions(name) {
-                let major = product.version.major;
-                if !answers.iter().any(|(_, known)| *known == Some(major)) {
-                    answers.push((product, Some(major)));
-                }
-            }
-            answers
-        })
     }
 }

@@ -49,6 +49,11 @@ fn mesh() -> Mesh {
     Mesh { domains, directory, policies }
 }
 
+/// A user of the demo, with the groups that its sign-in gives.
+pub(super) fn user(name: &str) -> Principal {
+    mesh().user(name)
+}
+
 impl Mesh {
     fn products(&self) -> impl Iterator<Item = &Arc<Product>> {
         self.domains.values().flat_map(|domain| &domain.products)

@@ -198,6 +198,7 @@ schema:
             place: folder.path().display().to_string(),
             data: String::new(),
             products: Vec::new(),
+            index: Default::default(),
             tests: Vec::new(),
         };
         let moved = |_: &Name, old: &str, _: &str| old.replace("/*.parquet", "-new/");

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::FlightError;
 use super::{Flight, descriptor, parameters};
-use crate::gateway::{Caller, Parts, Question, Receipt, ToldColumn};
+use crate::gateway::{Caller, Outline, Parts, Question, Receipt, SnapshotRef, ToldColumn};
 use crate::serve::proto::ticket::Question as Sealed;
 use crate::serve::proto::{Query, Snapshot};
 
@@ -19,8 +19,8 @@ pub use super::sql::metadata_schema;
 
 /// A planned question.
 pub struct Described {
-    /// The result's schema: what every call says of it.
-    pub schema: SchemaRef,
+    /// The result's schema as Flight carries it: what every call says of it.
+    pub schema: Bytes,
     /// The content of the ticket that fetches it.
     pub sealed: Sealed,
     /// In how many parts it comes.
@@ -38,23 +38,41 @@ impl Flight {
         wanted: Parts,
     ) -> Result<Described, FlightError> {
         let values = parameters::values(&bound)?;
+        if bound.is_empty()
+            && let Some(outline) = self.gateway.outline(caller, question)
+        {
+            return self.outlined(question, bound, wanted, outline);
+        }
         let answer = self.gateway.ask(caller, question, values, None).await?;
-        let schema = self.annotated(&answer.schema(), answer.columns());
-        let receipt = answer.receipt();
-        let snapshots = answer.snapshots().iter();
+        let described = self.outlined(question, bound, wanted, answer.outline())?;
+        if described.parts == 1 {
+            answer.set_aside();
+        }
+        Ok(described)
+    }
+
+    /// A question whose outline is known.
+    pub(super) fn outlined(
+        &self,
+        question: &Question,
+        bound: Vec<u8>,
+        wanted: Parts,
+        outline: Outline,
+    ) -> Result<Described, FlightError> {
+        let parts = self.endpoints.count(&outline, wanted);
+        let Outline { schema, columns, snapshots, receipt, .. } = outline;
+        let schema = self.annotated(&schema, &columns);
+        let bytes = schema_bytes(&schema)?;
+        let snapshots = snapshots.into_iter().map(|SnapshotRef { dataset, id }| Snapshot { dataset, id });
         let query = Query {
             asked: Some(descriptor::seal(question)),
             parameters: bound,
-            snapshots: snapshots.map(|s| Snapshot { dataset: s.dataset.clone(), id: s.id.clone() }).collect(),
-            schema: schema_digest(&schema)?,
+            snapshots: snapshots.collect(),
+            schema: digest(&bytes),
             decision: receipt.decision.as_bytes().to_vec(),
             part: None,
         };
-        let parts = self.endpoints.count(&answer, wanted);
-        if parts == 1 {
-            answer.set_aside();
-        }
-        Ok(Described { schema, sealed: Sealed::Query(query), parts, receipt: Some(receipt) })
+        Ok(Described { schema: bytes, sealed: Sealed::Query(query), parts, receipt: Some(receipt) })
     }
 
     /// A result's schema as every call tells it: with what is told of its columns.
@@ -72,7 +90,11 @@ pub fn schema_bytes(schema: &Schema) -> Result<Bytes, FlightError> {
 
 /// A digest of a schema, types and nullability included.
 pub fn schema_digest(schema: &Schema) -> Result<Vec<u8>, FlightError> {
-    Ok(Sha256::digest(schema_bytes(schema)?).to_vec())
+    Ok(digest(&schema_bytes(schema)?))
+}
+
+fn digest(schema: &[u8]) -> Vec<u8> {
+    Sha256::digest(schema).to_vec()
 }
 
 /// The moment `ttl` from now, as protobuf has it.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tonic::metadata::MetadataMap;
 
 use super::error::FlightError;
-use crate::gateway::{Answer, Parts};
+use crate::gateway::{Outline, Parts};
 use crate::serve::proto::Part;
 use crate::serve::proto::ticket::Question as Sealed;
 
@@ -66,8 +66,8 @@ impl Endpoints {
     }
 
     /// In how many endpoints an answer comes.
-    pub fn count(&self, answer: &Answer, wanted: Parts) -> u32 {
-        answer.parts(wanted, self.bytes, MOST)
+    pub fn count(&self, outline: &Outline, wanted: Parts) -> u32 {
+        outline.parts(wanted, self.bytes, MOST)
     }
 
     /// Where each of them is. An empty list means "here".

@@ -1,6 +1,5 @@
 //! GetFlightInfo and GetSchema: what would come back, and the ticket to fetch it with.
 
-use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::{Command, CommandPreparedStatementQuery, CommandStatementQuery};
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket};
 use bytes::Bytes;
@@ -28,7 +27,7 @@ impl Flight {
         let descriptor = request.into_inner();
         let in_full = self.within_schema(schema.as_ref(), &descriptor);
         let described = self.describe(&mut caller, parse(&in_full)?, wanted).await?;
-        let info = self.described_info(&caller, described)?;
+        let info = self.described_info(&caller, described);
         Ok(Response::new(info.with_descriptor(descriptor)))
     }
 
@@ -54,13 +53,13 @@ impl Flight {
             }
             asked => self.describe(&mut caller, asked, Parts::One).await?.schema,
         };
-        Ok(Response::new(SchemaResult { schema: schema_bytes(&schema)? }))
+        Ok(Response::new(SchemaResult { schema }))
     }
 
     /// The schema of a statement to which nothing is bound yet: it is told all the same.
-    async fn unbound_schema(&self, caller: &Caller, sql: String) -> Result<SchemaRef, FlightError> {
+    async fn unbound_schema(&self, caller: &Caller, sql: String) -> Result<Bytes, FlightError> {
         let described = self.gateway.describe(caller, &Question::Sql(sql)).await?;
-        Ok(self.annotated(&described.schema, &described.columns))
+        schema_bytes(&self.annotated(&described.schema, &described.columns))
     }
 
     /// What is asked for, planned but not read.
@@ -87,7 +86,7 @@ impl Flight {
                 self.describe_rows(caller, &Question::Sql(sql), parameters, wanted).await
             }
             Asked::Command(command) => {
-                let schema = metadata_schema(&command)?;
+                let schema = schema_bytes(metadata_schema(&command)?.as_ref())?;
                 let sealed = Sealed::Command(command.into_any().encode_to_vec());
                 Ok(Described { schema, sealed, parts: 1, receipt: None })
             }
@@ -106,27 +105,27 @@ impl Flight {
     }
 
     /// The answer to GetFlightInfo, its receipt included.
-    pub(super) fn described_info(&self, caller: &Caller, described: Described) -> Result<FlightInfo, FlightError> {
+    pub(super) fn described_info(&self, caller: &Caller, described: Described) -> FlightInfo {
         let Described { schema, sealed, parts, receipt } = described;
-        let info = self.flight_info(caller, &schema, divided(sealed, parts))?;
-        Ok(info.with_app_metadata(receipt.map(|receipt| receipt::encode(&receipt)).unwrap_or_default()))
+        let info = self.flight_info(caller, schema, divided(sealed, parts));
+        info.with_app_metadata(receipt.map(|receipt| receipt::encode(&receipt)).unwrap_or_default())
     }
 
     /// The answer to GetFlightInfo, with an endpoint for each of `sealed`.
     pub(super) fn flight_info(
         &self,
         caller: &Caller,
-        schema: &Schema,
+        schema: Bytes,
         sealed: impl IntoIterator<Item = Sealed>,
-    ) -> Result<FlightInfo, FlightError> {
+    ) -> FlightInfo {
         let endpoint = sealed.into_iter().map(|sealed| FlightEndpoint {
             app_metadata: part_of(&sealed),
             ticket: Some(Ticket { ticket: self.tickets.seal(caller, sealed) }),
             location: self.endpoints.locations(),
             expiration_time: Some(expiration(self.tickets.ttl())),
         });
-        Ok(FlightInfo {
-            schema: schema_bytes(schema)?,
+        FlightInfo {
+            schema,
             flight_descriptor: None,
             endpoint: endpoint.collect(),
             // A count would tell of hidden rows.
@@ -134,6 +133,6 @@ impl Flight {
             total_bytes: -1,
             ordered: false,
             app_metadata: Bytes::new(),
-        })
+        }
     }
 }

@@ -7,6 +7,7 @@ use arrow_flight::{ActionType, Criteria, Empty, FlightDescriptor, FlightInfo};
 use futures::stream;
 use tonic::{Request, Response};
 
+use super::describe::{Described, schema_bytes};
 use super::error::FlightError;
 use super::{Flight, Replies, action, receipt};
 use crate::gateway::{Caller, Listing, Parts, ProductQuestion, QueryListing, Question};
@@ -27,16 +28,10 @@ impl Flight {
             if !listing.address.to_string().starts_with(prefix) {
                 continue;
             }
-            let info = match &listing {
-                Listing { grant: Some(_), address, .. } => {
-                    let question = Question::Product(ProductQuestion::all(address.clone()));
-                    match self.describe_rows(&caller, &question, Vec::new(), Parts::One).await {
-                        Ok(described) => self.described_info(&caller, described)?,
-                        // One product out of order must not hide the others.
-                        Err(_) => self.flight_info(&caller, &listing.schema(), None)?,
-                    }
-                }
-                _ => self.flight_info(&caller, &listing.schema(), None)?,
+            // One product out of order must not hide the others.
+            let info = match self.describe_listing(&caller, &listing).await {
+                Some(described) => self.described_info(&caller, described),
+                None => self.flight_info(&caller, schema_bytes(&listing.schema())?, None),
             };
             infos.push(Ok(info.with_descriptor(FlightDescriptor::new_path(listing.address.path()))));
         }
@@ -49,13 +44,23 @@ impl Flight {
         Ok(Response::new(Box::pin(stream::iter(infos))))
     }
 
+    /// A dataset that the caller may read, if it can be had.
+    async fn describe_listing(&self, caller: &Caller, listing: &Listing) -> Option<Described> {
+        let question = Question::Product(ProductQuestion::all(listing.address.clone()));
+        match self.gateway.listed_outline(caller, listing) {
+            Some(outline) => self.outlined(&question, Vec::new(), Parts::One, outline).ok(),
+            None if listing.grant.is_some() => self.describe_rows(caller, &question, Vec::new(), Parts::One).await.ok(),
+            None => None,
+        }
+    }
+
     /// A named query: with an endpoint where it needs no argument, else with what it asks for.
     async fn query_info(&self, caller: &Caller, listing: &QueryListing) -> Result<FlightInfo, FlightError> {
         let template = &listing.template;
         if listing.granted && template.declared().needs_nothing() {
             let question = Question::Product(ProductQuestion::all(listing.address.clone()));
             if let Ok(described) = self.describe_rows(caller, &question, Vec::new(), Parts::One).await {
-                return self.described_info(caller, described);
+                return Ok(self.described_info(caller, described));
             }
         }
         let mut schema = Arc::new(Schema::empty());
@@ -64,7 +69,7 @@ impl Flight {
         {
             schema = self.annotated(&known.schema, &known.columns);
         }
-        Ok(self.flight_info(caller, &schema, None)?.with_app_metadata(receipt::encode_query(template)))
+        Ok(self.flight_info(caller, schema_bytes(&schema)?, None).with_app_metadata(receipt::encode_query(template)))
     }
 
     pub(super) async fn answer_list_actions(

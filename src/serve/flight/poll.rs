@@ -178,7 +178,7 @@ impl Flight {
         let work = async move {
             let info = async {
                 let described = flight.describe(&mut caller, parse(&descriptor)?, wanted).await?;
-                Ok(flight.described_info(&caller, described)?.with_descriptor(descriptor))
+                Ok(flight.described_info(&caller, described).with_descriptor(descriptor))
             };
             let outcome = AssertUnwindSafe(info).catch_unwind().await;
             planned.set(outcome.unwrap_or_else(|panic| Err(FlightError::internal(panic_text(&*panic)))));
