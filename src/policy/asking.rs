@@ -110,7 +110,7 @@ impl<'a> Asking<'a> {
         let mut concrete = entities.concrete.clone();
         if concrete.get(&identity).is_none() {
             let entity = Entity::new(identity.clone(), attributes.clone(), groups.clone())?;
-            concrete = concrete.add_entities([entity], Some(&set.schema))?;
+            concrete = concrete.add_entities([entity], Some(&cedar.principals))?;
         }
         let attributes: BTreeMap<SmolStr, RestrictedExpression> =
             attributes.into_iter().map(|(name, value)| (SmolStr::from(name), value)).collect();

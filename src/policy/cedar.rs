@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use cedar_policy::{Authorizer, Context, EntityTypeName, EntityUid, RestrictedExpression};
+use cedar_policy::{Authorizer, Context, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::dataset::{text, texts};
 use super::error::PolicyError;
+use super::schema::schema_text;
 use super::vocabulary::{ACTION, Action, DOMAIN, GROUP, USER, uid};
 use crate::principal::{Attribute, AttributeType, Principal, Purpose};
 
@@ -17,6 +18,8 @@ pub(super) struct Cedar {
     pub(super) actions: HashMap<Action, EntityUid>,
     /// The declared attributes of users.
     pub(super) attributes: BTreeMap<String, AttributeType>,
+    /// The schema of principals alone, which what is known of one is held against.
+    pub(super) principals: Schema,
     /// Whether there are ceilings.
     pub(super) bounded: bool,
 }
@@ -34,7 +37,8 @@ impl Cedar {
         for action in Action::ALL {
             actions.insert(action, uid(ACTION, action.as_str())?);
         }
-        Ok(Self { authorizer: Authorizer::new(), types, actions, attributes, bounded })
+        let (principals, _) = Schema::from_cedarschema_str(&schema_text(None, &BTreeMap::new(), &attributes))?;
+        Ok(Self { authorizer: Authorizer::new(), types, actions, attributes, principals, bounded })
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum PolicyError {
     Name(Box<cedar_policy::ParseErrors>),
     #[error("a policy set: {0}")]
     PolicySet(Box<cedar_policy::PolicySetError>),
+    #[error("a schema: {0}")]
+    Schema(Box<cedar_policy::CedarSchemaError>),
     #[error("an attribute: {0}")]
     Attribute(Box<cedar_policy::EntityAttrEvaluationError>),
     #[error("entities: {0}")]
@@ -51,6 +53,7 @@ macro_rules! boxed {
 boxed! {
     cedar_policy::ParseErrors => Name,
     cedar_policy::PolicySetError => PolicySet,
+    cedar_policy::CedarSchemaError => Schema,
     cedar_policy::EntityAttrEvaluationError => Attribute,
     cedar_policy::entities_errors::EntitiesError => Entities,
     cedar_policy::tpe_err::EntitiesError => PartialEntities,

@@ -155,7 +155,8 @@ fn load_here(input: &PolicyInput<'_>, alone: bool) -> Result<Loaded, Vec<Fault>>
         let products = input.domains.get(*name).map(|domain| domain.products.as_slice()).unwrap_or_default();
         let Some(schema) = schema(Some(*name), &shapes, input.attributes, products, &mut faults) else { continue };
         validate(&schema, Some(*name), own.iter().chain(&shared), &mut failed, &mut faults);
-        match domain_set(name, schema, products, shapes.get(*name), own.iter().chain(&shared)) {
+        let shape = shapes.get(*name).map(|shape| (shape, input.attributes));
+        match domain_set(name, schema, products, shape, own.iter().chain(&shared)) {
             Ok(set) => {
                 for checked in own.iter().chain(&shared) {
                     faults.extend(check_mask(checked, name, &set, shapes.get(*name)));
@@ -266,16 +267,21 @@ fn domain_set<'a>(
     name: &Name,
     schema: Schema,
     products: &[Arc<Product>],
-    shape: Option<&DomainShape>,
+    shape: Option<(&DomainShape, &BTreeMap<String, AttributeType>)>,
     statements: impl Iterator<Item = &'a Checked> + Clone,
 ) -> Result<DomainSet, PolicyError> {
     let mut versions = HashMap::new();
-    for product in products {
-        for dataset in &product.datasets {
+    if let Some((shape, attributes)) = shape {
+        for (product, dataset) in products.iter().flat_map(|product| product.datasets.iter().map(move |d| (product, d)))
+        {
+            // Checking entities walks the whole schema, so each dataset's are checked in one of their own.
+            let only = BTreeMap::from([(name.clone(), shape.with_only(&dataset.name))]);
+            let (alone, _) = Schema::from_cedarschema_str(&schema_text(Some(name), &only, attributes))?;
             let key = (product.id.name.clone(), product.version, dataset.name.clone());
-            versions.insert(key, DatasetEntities::new(product, dataset, &schema)?);
+            versions.insert(key, DatasetEntities::new(product, dataset, &alone)?);
         }
     }
+    let shape = shape.map(|(shape, _)| shape);
     let mut slices: HashMap<Name, DatasetSlices> = HashMap::new();
     for (dataset, row) in shape.into_iter().flat_map(|shape| &shape.datasets) {
         let slot = slices.entry(dataset.clone()).or_default();

@@ -93,6 +93,12 @@ pub(super) struct DomainShape {
 }
 
 impl DomainShape {
+    /// The domain as if it had this dataset alone.
+    pub(super) fn with_only(&self, dataset: &Name) -> Self {
+        let row = self.datasets.get(dataset).cloned().unwrap_or_default();
+        Self { products: row.products.clone(), datasets: BTreeMap::from([(dataset.clone(), row)]) }
+    }
+
     /// Unites the versions of a domain's products.
     pub(super) fn of(products: &[Arc<Product>]) -> Self {
         let mut shape = Self::default();
