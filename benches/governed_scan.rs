@@ -193,8 +193,9 @@ impl World {
 
     async fn run(&self, sql: &str, table: &GovernedTable) -> usize {
         let statement = Statement::parse(sql, &Limits::default()).expect("a statement");
-        let plan = self.engine.plan("mesh", &statement, vec![table.clone()], Vec::new()).await.expect("a plan");
-        let mut stream = self.engine.execute(plan, None);
+        let who = Identity::User("bench".into());
+        let plan = self.engine.plan(&who, "mesh", &statement, vec![table.clone()], Vec::new()).await.expect("a plan");
+        let mut stream = self.engine.execute(plan, self.engine.admit(&who).expect("a slot"), None);
         let mut rows = 0;
         while let Some(batch) = stream.next().await {
             rows += batch.expect("a batch").num_rows();

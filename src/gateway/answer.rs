@@ -238,7 +238,8 @@ impl Gateway {
         let published = self.published.load_full();
         let tables = published.authorize(caller, statement, &mut Snapshots::current())?;
         let told = Told::of(&tables);
-        let description = self.engine.describe(published.mesh().name(), statement, tables).await?;
+        let who = &caller.principal.identity;
+        let description = self.engine.describe(who, published.mesh().name(), statement, tables).await?;
         let columns = told.columns(&description.sources);
         let Description { schema, parameters, suggestions, .. } = description;
         Ok(Described { schema, columns, parameters, suggestions })

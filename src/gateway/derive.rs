@@ -9,7 +9,7 @@ use super::error::AnswerError;
 use super::publish::{DatasetKey, Opened, Published, served};
 use super::question::Caller;
 use super::snapshots::Snapshots;
-use crate::principal::{Principal, Purpose};
+use crate::principal::{Identity, Principal, Purpose};
 use crate::product::{Dataset, Origin, Product};
 use crate::query::{Engine, GovernedTable, Statement};
 
@@ -85,7 +85,8 @@ impl Published {
         statement: &Statement,
     ) -> Result<Vec<GovernedTable>, String> {
         let tables = self.sources_of(product, key, statement)?;
-        let described = engine.describe(self.mesh().name(), statement, tables.clone()).await;
+        let domain = Identity::Domain(key.domain().clone());
+        let described = engine.describe(&domain, self.mesh().name(), statement, tables.clone()).await;
         let described = described.map_err(|error| format!("its query does not plan: {error}"))?;
         agree(dataset, &described.schema)?;
         Ok(tables)

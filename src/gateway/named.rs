@@ -13,8 +13,8 @@ use super::publish::{DatasetKey, Published, Trouble};
 use super::question::Caller;
 use crate::mesh::ServedQuery;
 use crate::policy::Decision;
-use crate::principal::Purpose;
-use crate::product::{Address, Dataset, Product, VersionRequirement};
+use crate::principal::{Identity, Purpose};
+use crate::product::{Address, Dataset, Name, Product, VersionRequirement};
 use crate::query::{Arguments, Engine, Limits, QueryError, QueryTemplate, Scan, Statement, TableName, TableShape};
 
 /// A named query that a caller may know of.
@@ -96,7 +96,7 @@ impl Published {
             for query in &product.queries {
                 let key = DatasetKey::named(product, &query.name);
                 let outcome = match QueryTemplate::parse(product, query, limits) {
-                    Ok(template) => self.check_query(engine, limits, Arc::new(template)).await,
+                    Ok(template) => self.check_query(engine, limits, key.domain(), Arc::new(template)).await,
                     Err(error) => Err(format!("its SQL: {}", error.message())),
                 };
                 match outcome {
@@ -118,6 +118,7 @@ impl Published {
         &self,
         engine: &Engine,
         limits: &Limits,
+        domain: &Name,
         template: Arc<QueryTemplate>,
     ) -> Result<Arc<QueryTemplate>, String> {
         if template.tables().is_empty() {
@@ -133,7 +134,7 @@ impl Published {
             shapes.push(TableShape { name: name.clone(), columns: dataset.schema() });
         }
         let statement = open_call(&template, limits).map_err(|error| format!("its SQL: {}", error.message()))?;
-        match engine.sketch(self.mesh().name(), &statement, shapes).await {
+        match engine.sketch(&Identity::Domain(domain.clone()), self.mesh().name(), &statement, shapes).await {
             Ok(described) if described.schema.fields().is_empty() => Err("its SQL gives no column".to_owned()),
             Ok(_) => Ok(template),
             Err(error) => Err(format!("its SQL does not plan: {}", error.message())),

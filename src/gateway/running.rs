@@ -60,7 +60,8 @@ impl Gateway {
     /// which `weigh` knows the bytes of. Dropping the stream cancels it.
     ///
     /// # Errors
-    /// [`AnswerError::Unrecorded`] when it cannot be put on record, `Cancelled` when it was called off before.
+    /// [`AnswerError::Unrecorded`] when it cannot be put on record, `Cancelled` when it was called off before,
+    /// `ResourcesExhausted` when too many queries are open already.
     pub async fn run<S, T, E>(
         self: &Arc<Self>,
         answer: Answer,
@@ -74,9 +75,16 @@ impl Gateway {
     {
         let Reader { verified, authenticator, deadline, cut, send_timeout } = reader;
         let started = self.cancellations.start(&answer.caller, answer.decision)?;
+        let admission = match self.engine.admit(&answer.caller.principal.identity) {
+            Ok(admission) => admission,
+            Err(busy) => {
+                let asked = || self.audit.statement(answer.kind, &answer.statement, []);
+                return Err(self.denied(&answer.caller, asked, busy.into()).await);
+            }
+        };
         let entry = self.record(&answer).await?;
         let Answer { plan, caller, held, published, .. } = answer;
-        let rows = self.engine.execute(plan, deadline);
+        let rows = self.engine.execute(plan, admission, deadline);
         let (revoked, finished) = (CancellationToken::new(), CancellationToken::new());
         let standing = Standing::new(
             Arc::clone(self),

@@ -2,7 +2,7 @@
 //!
 //! A query on the runtime that accepts connections starves it, so queries have a runtime of their own.
 //! Planning is synchronous and cannot be interrupted (constants are folded in it), so it has a bounded set of
-//! threads: a caller is released on time, while the thread keeps its permit until it is really done.
+//! threads: a caller is released on time, while the thread keeps its slot until it is really done.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,15 +14,16 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use serde::Deserialize;
 use thiserror::Error;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::Semaphore;
 
+use super::admission::{Admission, Bounds, Busy, Gate};
 use super::planning::Planner;
 use super::plans::Plans;
 use super::session::Sessions;
 use super::{
-    Description, GovernedPlan, GovernedTable, MaskKey, MaskKeys, Parameters, QueryError, QueryErrorKind, RecordStream,
-    Statement, TableShape,
+    Description, GovernedPlan, GovernedTable, MaskKey, MaskKeys, Parameters, QueryError, RecordStream, Statement,
+    TableShape,
 };
+use crate::principal::Identity;
 
 /// What queries may use, all of them together where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -42,8 +43,15 @@ pub struct EngineConfig {
     pub planning_timeout_seconds: u64,
     /// How long one query may run, its readers' slowness included.
     pub query_timeout_seconds: u64,
-    /// Queries that run at the same time; more wait for their turn.
+    /// Queries that work at the same time; more take turns.
     pub max_concurrent_queries: usize,
+    /// Queries that are open at the same time: at work, waiting for a turn, or for their readers. As many statements may
+    /// be waiting to be planned. More are refused.
+    pub max_open_queries: usize,
+    /// The same of one principal; half of all unless given.
+    pub max_open_queries_per_principal: Option<usize>,
+    /// How long a query may wait for its first turn.
+    pub max_wait_seconds: u64,
     /// Rows of one batch.
     pub batch_size: usize,
 }
@@ -60,8 +68,20 @@ impl Default for EngineConfig {
             planning_timeout_seconds: 10,
             query_timeout_seconds: 600,
             max_concurrent_queries: 64,
+            max_open_queries: 1000,
+            max_open_queries_per_principal: None,
+            max_wait_seconds: 60,
             batch_size: 8192,
         }
+    }
+}
+
+impl EngineConfig {
+    /// What lets `slots` of something work at the same time.
+    fn gate(&self, of: &'static str, slots: usize) -> Gate {
+        let open = self.max_open_queries.max(1);
+        let open_of_one = self.max_open_queries_per_principal.unwrap_or(open.div_ceil(2));
+        Gate::new(of, Bounds { slots, open, open_of_one })
     }
 }
 
@@ -84,8 +104,9 @@ pub struct Engine {
     handle: Handle,
     /// Those that may be asked for again.
     pub(super) plans: Plans,
-    planning: Arc<Semaphore>,
-    slots: Arc<Semaphore>,
+    planning: Gate,
+    queries: Gate,
+    max_wait: Duration,
     planning_timeout: Duration,
     query_timeout: Duration,
 }
@@ -99,7 +120,6 @@ impl Engine {
     /// # Errors
     /// When threads or spill space cannot be had.
     pub fn new(config: &EngineConfig, keys: impl Into<MaskKeys>) -> Result<Self, EngineError> {
-        let planning_threads = config.planning_threads.max(1);
         let runtime = Builder::new_multi_thread()
             .worker_threads(config.threads.max(1))
             .thread_name("airside-query")
@@ -122,8 +142,9 @@ impl Engine {
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
             plans: Plans::new(),
-            planning: Arc::new(Semaphore::new(planning_threads)),
-            slots: Arc::new(Semaphore::new(config.max_concurrent_queries.max(1))),
+            planning: config.gate("planning", config.planning_threads),
+            queries: config.gate("queries", config.max_concurrent_queries),
+            max_wait: Duration::from_secs(config.max_wait_seconds),
             planning_timeout: Duration::from_secs(config.planning_timeout_seconds),
             query_timeout: Duration::from_secs(config.query_timeout_seconds),
         })
@@ -135,11 +156,12 @@ impl Engine {
     /// As [`Engine::plan`].
     pub async fn describe(
         &self,
+        who: &Identity,
         mesh: &str,
         statement: &Statement,
         tables: Vec<GovernedTable>,
     ) -> Result<Description, QueryError> {
-        self.on_planning_thread(statement, self.governed(mesh, tables, self.mask_key()), |planner, handle| {
+        self.on_planning_thread(who, statement, self.governed(mesh, tables, self.mask_key()), |planner, handle| {
             handle.block_on(planner.describe())
         })
         .await
@@ -151,13 +173,14 @@ impl Engine {
     /// As [`Engine::plan`].
     pub async fn sketch(
         &self,
+        who: &Identity,
         mesh: &str,
         statement: &Statement,
         tables: Vec<TableShape>,
     ) -> Result<Description, QueryError> {
         let (sessions, mesh) = (Arc::clone(&self.sessions), mesh.to_owned());
         let planner = move |statement, deadline| Planner::sketching(&sessions, &mesh, statement, &tables, deadline);
-        self.on_planning_thread(statement, planner, |planner, handle| handle.block_on(planner.describe())).await
+        self.on_planning_thread(who, statement, planner, |planner, handle| handle.block_on(planner.describe())).await
     }
 
     /// Plans a statement over `tables`, which must hold every table it names; `mesh` is the catalog's name. With several
@@ -169,13 +192,14 @@ impl Engine {
     /// free in that time.
     pub async fn plan(
         &self,
+        who: &Identity,
         mesh: &str,
         statement: &Statement,
         tables: Vec<GovernedTable>,
         parameters: impl Into<Parameters>,
     ) -> Result<GovernedPlan, QueryError> {
         let Parameters(rows) = parameters.into();
-        self.on_planning_thread(statement, self.governed(mesh, tables, self.mask_key()), |planner, handle| {
+        self.on_planning_thread(who, statement, self.governed(mesh, tables, self.mask_key()), |planner, handle| {
             let planned = Arc::new(planner.bind(&handle.block_on(planner.template())?, rows)?);
             let runnable = handle.block_on(planner.runnable(&planned))?;
             Ok(GovernedPlan { planned, runnable, place: None })
@@ -199,29 +223,54 @@ impl Engine {
         move |statement, deadline| Planner::new(&sessions, &mesh, statement, &tables, &key, deadline)
     }
 
-    /// Runs a plan until `deadline`, if it is earlier than the engine's own. To be called within a tokio runtime; the
-    /// query itself runs on the engine's, and whatever fails, fails in the stream.
-    pub fn execute(&self, plan: GovernedPlan, deadline: Option<tokio::time::Instant>) -> RecordStream {
-        let own = tokio::time::Instant::now() + self.query_timeout;
+    /// Opens a query of whoever asks, for [`Engine::execute`].
+    ///
+    /// # Errors
+    /// `ResourcesExhausted` when too much is open, all in all or of this principal.
+    pub fn admit(&self, who: &Identity) -> Result<Admission, QueryError> {
+        self.queries.open(who).map_err(|busy| {
+            QueryError::busy(
+                if busy.own {
+                    "too many of your queries are open: read or end some, or try again later"
+                } else {
+                    "too many queries are open: try again later"
+                },
+                busy.retry_after,
+            )
+        })
+    }
+
+    /// Runs a plan, in turn with others, until `deadline`, if it is earlier than the engine's own. To be called within a
+    /// tokio runtime; the query itself runs on the engine's, and whatever fails, fails in the stream.
+    pub fn execute(
+        &self,
+        plan: GovernedPlan,
+        admission: Admission,
+        deadline: Option<tokio::time::Instant>,
+    ) -> RecordStream {
+        let now = tokio::time::Instant::now();
+        let own = now + self.query_timeout;
         let deadline = deadline.map_or(own, |deadline| deadline.min(own));
-        RecordStream::start(plan, deadline, Arc::clone(&self.slots), &self.handle)
+        RecordStream::start(plan, (admission, now + self.max_wait), deadline, &self.handle)
     }
 
     pub(super) async fn on_planning_thread<T: Send + 'static>(
         &self,
+        who: &Identity,
         statement: &Statement,
         begin: impl FnOnce(Statement, Instant) -> Result<Planner, QueryError> + Send + 'static,
         work: impl FnOnce(Planner, Handle) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let deadline = Instant::now() + self.planning_timeout;
-        let acquired = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.planning).acquire_owned()).await;
-        let Ok(Ok(permit)) = acquired else {
-            return Err(QueryError::new(QueryErrorKind::ResourcesExhausted, "too many statements are being planned"));
-        };
+        let busy = |busy: Busy| QueryError::busy("too many statements are being planned", busy.retry_after);
+        let mut admission = self.planning.open(who).map_err(busy)?;
+        if tokio::time::timeout_at(deadline.into(), admission.enter()).await.is_err() {
+            return Err(busy(admission.waited_enough()));
+        }
         let (statement, handle) = (statement.clone(), self.handle.clone());
         let thread = self.handle.spawn_blocking(move || {
-            // INVARIANT: the permit goes when the thread is done, not when the caller leaves.
-            let _permit = permit;
+            // INVARIANT: the slot is free when the thread is done, not when the caller leaves.
+            let _admission = admission;
             work(begin(statement, deadline)?, handle)
         });
         match tokio::time::timeout_at(deadline.into(), thread).await {

@@ -6,6 +6,7 @@
 //! except the parser's, which sees only the statement.
 
 use std::fmt;
+use std::time::Duration;
 
 use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
@@ -37,7 +38,7 @@ pub enum QueryErrorKind {
     Deadline,
     /// Nobody waits for the answer any more.
     Cancelled,
-    /// Memory, spill space or planning threads ran out.
+    /// Memory or spill space ran out, or too many ask at the same time.
     ResourcesExhausted,
     /// The files are not those of the snapshot any more.
     SourceChanged,
@@ -55,6 +56,7 @@ pub struct QueryError {
     kind: QueryErrorKind,
     message: String,
     id: Uuid,
+    retry_after: Option<Duration>,
 }
 
 impl QueryErrorKind {
@@ -82,7 +84,7 @@ impl QueryErrorKind {
 impl QueryError {
     /// A failure whose message says it all; nothing is logged.
     pub(crate) fn new(kind: QueryErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), id: Uuid::now_v7() }
+        Self { kind, message: message.into(), id: Uuid::now_v7(), retry_after: None }
     }
 
     /// A failure whose `detail` is only for the operator's log.
@@ -112,6 +114,16 @@ impl QueryError {
     /// What joins the caller's message with the operator's log.
     pub fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// When to ask again, if time alone will help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Too much is going on at this moment.
+    pub(crate) fn busy(message: impl Into<String>, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(QueryErrorKind::ResourcesExhausted, message) }
     }
 
     pub(crate) fn unsupported(what: impl fmt::Display) -> Self {
@@ -166,7 +178,7 @@ impl QueryError {
         if let Some(own) = carried(error) {
             return match instead(own.kind) {
                 // It has been logged under its id.
-                Some((kind, message)) => Self { kind, message, id: own.id },
+                Some((kind, message)) => Self { kind, message, id: own.id, retry_after: own.retry_after },
                 None => own.clone(),
             };
         }

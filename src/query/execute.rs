@@ -2,7 +2,8 @@
 //!
 //! The reader is released on time whatever the query does: its own clock ends the stream, and dropping the
 //! stream stops the query at its next pause. A stream that ends without an error is complete; one whose task
-//! vanished says so.
+//! vanished says so. It works in a slot of the engine's, from one batch to the next, and in none while its reader
+//! does not read.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -14,15 +15,17 @@ use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::execute_stream;
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
+use super::admission::Admission;
 use super::error::Phase;
 use super::interrupt::Interrupt;
 use super::planning::Runnable;
 use super::wire::to_wire;
-use super::{GovernedPlan, QueryError, QueryErrorKind};
+use super::{GovernedPlan, QueryError};
 
 /// Batches that wait for a slow reader. With the one being made it is what a query holds outside the pool.
 const QUEUE: usize = 2;
@@ -59,24 +62,31 @@ impl Stopper {
 }
 
 impl RecordStream {
-    /// Starts `plan` on `runtime`, as soon as one of `slots` is free.
-    pub(super) fn start(plan: GovernedPlan, deadline: Instant, slots: Arc<Semaphore>, runtime: &Handle) -> Self {
+    /// Starts `plan` on `runtime`, as soon as there is a slot, which must be by the moment beside its `admission`.
+    pub(super) fn start(
+        plan: GovernedPlan,
+        (mut admission, patience): (Admission, Instant),
+        deadline: Instant,
+        runtime: &Handle,
+    ) -> Self {
         let (schema, interrupt) = (plan.schema(), Arc::clone(&plan.runnable.interrupt));
         let (sender, messages) = mpsc::channel(QUEUE);
         let task = runtime.spawn(async move {
-            let Ok(slot) = timeout_at(deadline, slots.acquire_owned()).await else {
-                let busy = QueryError::new(QueryErrorKind::ResourcesExhausted, "too many queries are running");
+            if timeout_at(patience.min(deadline), admission.enter()).await.is_err() {
+                let hint = admission.waited_enough().retry_after;
+                let busy = QueryError::busy("too many queries are running: try again later", hint);
                 let _ = sender.send(Message::Failed(busy)).await;
                 return;
-            };
-            let run = AssertUnwindSafe(run(plan, &sender)).catch_unwind();
+            }
+            let run = AssertUnwindSafe(run(plan, &sender, &mut admission)).catch_unwind();
             let last = match timeout_at(deadline, run).await {
                 Ok(Ok(Ok(()))) => Message::End,
                 Ok(Ok(Err(error))) => Message::Failed(error),
                 Ok(Err(_)) => Message::Failed(QueryError::internal(&"the query panicked")),
                 Err(_) => Message::Failed(QueryError::deadline()),
             };
-            drop(slot);
+            // Its batches may wait for the reader yet, and it is open so long, but it works no more.
+            admission.leave();
             // Nobody reads any more: nothing to tell.
             let _ = sender.send(last).await;
         });
@@ -105,7 +115,7 @@ impl RecordStream {
     }
 }
 
-async fn run(plan: GovernedPlan, sender: &mpsc::Sender<Message>) -> Result<(), QueryError> {
+async fn run(plan: GovernedPlan, sender: &mpsc::Sender<Message>, admission: &mut Admission) -> Result<(), QueryError> {
     let schema = plan.schema();
     let Runnable { plan, further, context, .. } = plan.runnable;
     let failed = |error| QueryError::from_datafusion(&error, Phase::Execution);
@@ -117,11 +127,27 @@ async fn run(plan: GovernedPlan, sender: &mpsc::Sender<Message>) -> Result<(), Q
                 continue;
             }
             let batch = to_wire(&batch, &schema).map_err(|error| QueryError::internal(&error))?;
-            if sender.send(Message::Batch(batch)).await.is_err() {
-                return Err(QueryError::cancelled());
-            }
+            hand_over(sender, admission, Message::Batch(batch)).await?;
         }
     }
+    Ok(())
+}
+
+/// Hands a batch to the reader, without a slot while that takes time, and lets others go before the next.
+async fn hand_over(
+    sender: &mpsc::Sender<Message>,
+    admission: &mut Admission,
+    batch: Message,
+) -> Result<(), QueryError> {
+    match sender.try_send(batch) {
+        Ok(()) => {}
+        Err(TrySendError::Full(batch)) => {
+            admission.leave();
+            sender.send(batch).await.map_err(|_| QueryError::cancelled())?;
+        }
+        Err(TrySendError::Closed(_)) => return Err(QueryError::cancelled()),
+    }
+    admission.give_way().await;
     Ok(())
 }
 

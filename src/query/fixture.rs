@@ -14,6 +14,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::*;
 use crate::policy::{Comparison, Grant, GrantedColumn, Literal, RowFilter};
+use crate::principal::Identity;
 use crate::product::{
     Argument, Column, Dataset, Location, Mask, Name, NamedQuery, Origin, Parameter, ParameterType, Product, ProductId,
     Status, Version,
@@ -42,6 +43,11 @@ impl Shows<'_> {
     pub(super) fn everything() -> Self {
         Self { rows: RowFilter::All, masks: &[], hidden: &[] }
     }
+}
+
+/// Who asks, where it does not matter.
+pub(super) fn asker() -> Identity {
+    Identity::User("asker".into())
 }
 
 impl Fixture {
@@ -111,7 +117,7 @@ impl Fixture {
 
     pub(super) async fn plan(&self, sql: &str, parameters: impl Into<Parameters>) -> Result<GovernedPlan, QueryError> {
         let statement = Statement::parse(sql, &Limits::default())?;
-        self.engine.plan(MESH, &statement, self.tables.clone(), parameters).await
+        self.engine.plan(&asker(), MESH, &statement, self.tables.clone(), parameters).await
     }
 
     /// Plans a statement that may call these queries.
@@ -122,12 +128,16 @@ impl Fixture {
         parameters: Vec<ScalarValue>,
     ) -> Result<GovernedPlan, QueryError> {
         let statement = calling(sql, queries)?;
-        self.engine.plan(MESH, &statement, self.tables.clone(), parameters).await
+        self.engine.plan(&asker(), MESH, &statement, self.tables.clone(), parameters).await
     }
 
     pub(super) async fn describe(&self, sql: &str) -> Result<Description, QueryError> {
         let statement = Statement::parse(sql, &Limits::default())?;
-        self.engine.describe(MESH, &statement, self.tables.clone()).await
+        self.engine.describe(&asker(), MESH, &statement, self.tables.clone()).await
+    }
+
+    pub(super) fn execute(&self, plan: GovernedPlan) -> RecordStream {
+        self.engine.execute(plan, self.engine.admit(&asker()).unwrap(), None)
     }
 
     pub(super) async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
@@ -139,8 +149,7 @@ impl Fixture {
         sql: &str,
         parameters: impl Into<Parameters>,
     ) -> Result<Vec<RecordBatch>, QueryError> {
-        let stream = self.engine.execute(self.plan(sql, parameters).await?, None);
-        stream.try_collect().await
+        self.execute(self.plan(sql, parameters).await?).try_collect().await
     }
 
     /// Each row's values as text, sorted.

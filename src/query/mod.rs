@@ -10,6 +10,7 @@
 //! enforces it below everything a statement can express. Nothing here speaks to clients either, but the
 //! messages of [`QueryError`] are theirs to read: they name nothing that is hidden.
 
+mod admission;
 mod engine;
 mod error;
 mod execute;
@@ -38,6 +39,7 @@ mod named_tests;
 #[cfg(test)]
 mod tests;
 
+pub use admission::Admission;
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use error::{QueryError, QueryErrorKind};
 pub use execute::{RecordStream, Stopper};

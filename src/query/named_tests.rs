@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::fixture::{Fixture, MESH, Shows, calling, column, equal, query, texts};
+use super::fixture::{Fixture, MESH, Shows, asker, calling, column, equal, query, texts};
 use super::*;
 use crate::product::Argument;
 
@@ -37,7 +37,7 @@ fn by_id() -> Arc<QueryTemplate> {
 
 async fn rows(world: &Fixture, sql: &str, queries: &[Arc<QueryTemplate>], values: Vec<ScalarValue>) -> String {
     let plan = world.plan_calling(sql, queries, values).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    let batches: Vec<RecordBatch> = world.engine.execute(plan, None).try_collect().await.unwrap();
+    let batches: Vec<RecordBatch> = world.execute(plan).try_collect().await.unwrap();
     texts(&batches).join(" ")
 }
 
@@ -181,7 +181,7 @@ async fn a_column_that_the_query_names_and_the_caller_may_not_see_is_not_told() 
 async fn parameters_have_the_declared_types_and_values_arrive_whole() {
     let world = world().await;
     let statement = calling("SELECT * FROM sales.by_id(?)", &[by_id()]).unwrap();
-    let described = world.engine.describe(MESH, &statement, world.tables.clone()).await.unwrap();
+    let described = world.engine.describe(&asker(), MESH, &statement, world.tables.clone()).await.unwrap();
     assert_eq!(described.parameters, [Some(DataType::Int64)]);
     let plan = world.plan_calling("SELECT * FROM sales.by_id(?)", &[by_id()], vec![4i64.into()]).await.unwrap();
     assert_eq!(plan.schema(), described.schema);
@@ -224,12 +224,12 @@ async fn every_type_of_parameter_arrives() {
         let given = [("v".to_owned(), argument)];
         let echo = echo.unwrap();
         let statement = Statement::scan_query(&scan, &echo, Arguments::Given(&given), &Limits::default()).unwrap();
-        let plan = world.engine.plan(MESH, &statement, world.tables.clone(), vec![]).await.unwrap();
+        let plan = world.engine.plan(&asker(), MESH, &statement, world.tables.clone(), vec![]).await.unwrap();
         let open = Statement::scan_query(&scan, &echo, Arguments::Open, &Limits::default()).unwrap();
-        let described = world.engine.describe(MESH, &open, world.tables.clone()).await.unwrap();
+        let described = world.engine.describe(&asker(), MESH, &open, world.tables.clone()).await.unwrap();
         assert_eq!(described.parameters, [Some(data_type.clone())]);
         assert_eq!(described.schema.field(0).data_type(), plan.schema().field(0).data_type(), "{data_type}");
-        let batches: Vec<RecordBatch> = world.engine.execute(plan, None).try_collect().await.unwrap();
+        let batches: Vec<RecordBatch> = world.execute(plan).try_collect().await.unwrap();
         let arrived = ScalarValue::try_from_array(batches[0].column(0), 0).unwrap();
         assert_eq!(arrived, expected, "{data_type}");
     }
@@ -263,8 +263,8 @@ fn any_text_arrives_as_itself() {
         let written = calling(&written, std::slice::from_ref(&echo)).unwrap();
         for statement in [statement, written] {
             let arrived = runtime.block_on(async {
-                let plan = world.engine.plan(MESH, &statement, world.tables.clone(), vec![]).await.unwrap();
-                let batches: Vec<RecordBatch> = world.engine.execute(plan, None).try_collect().await.unwrap();
+                let plan = world.engine.plan(&asker(), MESH, &statement, world.tables.clone(), vec![]).await.unwrap();
+                let batches: Vec<RecordBatch> = world.execute(plan).try_collect().await.unwrap();
                 ScalarValue::try_from_array(batches[0].column(0), 0).unwrap()
             });
             prop_assert_eq!(arrived, ScalarValue::from(value.as_str()));

@@ -130,6 +130,7 @@ impl Engine {
         parameters: impl Into<Parameters>,
     ) -> Result<GovernedPlan, QueryError> {
         let parameters = parameters.into();
+        let who = asker.identity.clone();
         let mut question = Question { asker, mesh: mesh.to_owned(), statement: statement.clone(), parameters: None };
         let basis = Basis { tables, key: self.mask_key() };
         let template = match statement.parameters() {
@@ -155,7 +156,7 @@ impl Engine {
         let known = kept.as_ref().map(|kept| Arc::clone(&kept.plan.planned));
         let (known_template, rows) = (template.as_ref().map(|kept| Arc::clone(&kept.plan)), parameters.0);
         let (planned, template, runnable) = self
-            .on_planning_thread(statement, begin, |planner, handle| {
+            .on_planning_thread(&who, statement, begin, |planner, handle| {
                 let (planned, template) = match known {
                     Some(planned) => (planned, None),
                     None => {
@@ -240,7 +241,7 @@ mod tests {
         }
 
         async fn count(&self, plan: GovernedPlan) -> usize {
-            let batches: Vec<RecordBatch> = self.engine.execute(plan, None).try_collect().await.unwrap();
+            let batches: Vec<RecordBatch> = self.execute(plan).try_collect().await.unwrap();
             batches.iter().map(RecordBatch::num_rows).sum()
         }
     }
@@ -296,7 +297,7 @@ mod tests {
         let sql = "SELECT id FROM sales.t WHERE id = $1";
         for value in [3_i64, 4, 3] {
             let plan = world.plan_for("ada", sql, vec![value.into()]).await;
-            let batches: Vec<RecordBatch> = world.engine.execute(plan, None).try_collect().await.unwrap();
+            let batches: Vec<RecordBatch> = world.execute(plan).try_collect().await.unwrap();
             assert_eq!(batches[0].column(0).as_primitive::<Int64Type>().values(), &[value]);
         }
         world.engine.plans.templates.run_pending_tasks();

@@ -8,8 +8,9 @@ use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
 
-use super::fixture::{Fixture, MESH, Shows, column, equal};
+use super::fixture::{Fixture, MESH, Shows, asker, column, equal};
 use super::*;
+use crate::principal::Identity;
 
 /// A table of 5000 rows, as `sales.t` (all of it) and `sales.g` (the even half).
 async fn world(config: &EngineConfig) -> Fixture {
@@ -55,7 +56,7 @@ async fn announced_planned_and_sent_schemas_are_one() {
         let described = world.describe(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).schema;
         let plan = world.plan(sql, parameters).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         assert_eq!(plan.schema(), described, "{sql}");
-        let stream = world.engine.execute(plan, None);
+        let stream = world.execute(plan);
         assert_eq!(*stream.schema(), described, "{sql}");
         let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
         assert!(!batches.is_empty(), "{sql}");
@@ -202,7 +203,7 @@ async fn a_query_ends_on_time_and_when_nobody_reads() {
     let world = self::world(&EngineConfig { query_timeout_seconds: 60, ..config }).await;
     for _ in 0..4 {
         let plan = world.plan(endless, Vec::new()).await.unwrap();
-        let mut stream = world.engine.execute(plan, None);
+        let mut stream = world.execute(plan);
         assert!(tokio::time::timeout(Duration::from_millis(200), stream.next()).await.is_err());
         drop(stream);
     }
@@ -215,17 +216,66 @@ async fn a_query_ends_on_time_and_when_nobody_reads() {
 async fn a_slow_reader_holds_few_batches() {
     let world = world(&EngineConfig { batch_size: 100, ..small() }).await;
     let plan = world.plan("SELECT a.id FROM sales.t a, sales.t b", Vec::new()).await.unwrap();
-    let mut stream = world.engine.execute(plan, None);
+    let mut stream = world.execute(plan);
     assert!(stream.next().await.unwrap().is_ok());
     tokio::time::sleep(Duration::from_millis(300)).await;
     drop(stream);
 }
 
 #[tokio::test]
+async fn neither_a_stalled_reader_nor_an_export_keeps_others_waiting() {
+    let world = world(&EngineConfig { batch_size: 100, max_concurrent_queries: 1, ..small() }).await;
+    let export = "SELECT a.id FROM sales.t a, sales.t b";
+    let mut stalled = world.execute(world.plan(export, Vec::new()).await.unwrap());
+    assert!(stalled.next().await.unwrap().is_ok());
+    let mut read = world.execute(world.plan(export, Vec::new()).await.unwrap());
+    let reading = async { while read.next().await.unwrap().is_ok() {} };
+    let others = async {
+        for _ in 0..5 {
+            assert_eq!(world.rows("SELECT count(*) FROM sales.t").await, ["5000"]);
+        }
+    };
+    tokio::select! {
+        () = reading => panic!("25 million rows in no time"),
+        () = others => {}
+    }
+    assert!(stalled.next().await.unwrap().is_ok(), "and it goes on when its reader does");
+}
+
+#[tokio::test]
+async fn no_more_is_open_than_may_be() {
+    let config = EngineConfig { max_open_queries: 3, max_open_queries_per_principal: Some(2), ..small() };
+    let world = world(&config).await;
+    let other = Identity::User("other".into());
+    let mut open = vec![world.engine.admit(&asker()).unwrap(), world.engine.admit(&asker()).unwrap()];
+    for (who, says) in [(&asker(), "too many of your queries"), (&other, "too many queries")] {
+        open.extend(world.engine.admit(who).ok());
+        let busy = world.engine.admit(who).unwrap_err();
+        assert_eq!(busy.kind(), QueryErrorKind::ResourcesExhausted);
+        assert!(busy.message().starts_with(says) && busy.retry_after().is_some(), "{busy}");
+    }
+    drop(open);
+    assert_eq!(world.rows("SELECT count(*) FROM sales.t").await, ["5000"]);
+}
+
+#[tokio::test]
+async fn a_wait_for_a_turn_ends() {
+    let config = EngineConfig { max_concurrent_queries: 1, max_wait_seconds: 0, ..small() };
+    let world = world(&config).await;
+    // It makes no batch before its end.
+    let long = "SELECT count(*) FROM sales.t a, sales.t b, sales.t c WHERE a.id + b.id + c.id < 0";
+    let mut first = world.execute(world.plan(long, Vec::new()).await.unwrap());
+    assert!(tokio::time::timeout(Duration::from_millis(200), first.next()).await.is_err());
+    let waited = world.run("SELECT count(*) FROM sales.t").await.unwrap_err();
+    assert_eq!(waited.kind(), QueryErrorKind::ResourcesExhausted);
+    assert!(waited.retry_after().is_some());
+}
+
+#[tokio::test]
 async fn planning_is_bounded() {
     let world = world(&EngineConfig { planning_timeout_seconds: 0, ..small() }).await;
     let statement = Statement::parse("SELECT 1", &Limits::default()).unwrap();
-    let error = world.engine.plan(MESH, &statement, Vec::new(), Vec::new()).await.unwrap_err();
+    let error = world.engine.plan(&asker(), MESH, &statement, Vec::new(), Vec::new()).await.unwrap_err();
     assert!(matches!(error.kind(), QueryErrorKind::Deadline | QueryErrorKind::ResourcesExhausted), "{error}");
 }
 

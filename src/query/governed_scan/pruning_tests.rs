@@ -70,7 +70,7 @@ async fn pruned(sql: &str) -> Pruned {
     let plan = world.plan(sql, Vec::new()).await.unwrap();
     let [leaf] = leaves(&plan.runnable.plan).try_into().unwrap_or_else(|_| panic!("one leaf in {sql}"));
     let context = Arc::clone(&plan.runnable.context);
-    let rows: Vec<_> = world.engine.execute(plan, None).try_collect().await.unwrap();
+    let rows: Vec<_> = world.execute(plan).try_collect().await.unwrap();
     assert!(rows.iter().map(RecordBatch::num_rows).sum::<usize>() > 0, "{sql}");
     // Every plan made of a leaf counts in the same place.
     let mut scan = leaf.inside(context.session_config());

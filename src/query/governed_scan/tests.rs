@@ -281,7 +281,7 @@ async fn a_file_that_goes_is_said_to_have_gone_and_nothing_else() {
     let world = world(true, 2).await;
     let plan = world.plan("SELECT sum(salary) FROM sales.g", Vec::new()).await.unwrap();
     std::fs::remove_file(world.folder.path().join("p/2.parquet")).unwrap();
-    let error = futures::TryStreamExt::try_collect::<Vec<_>>(world.engine.execute(plan, None)).await.unwrap_err();
+    let error = futures::TryStreamExt::try_collect::<Vec<_>>(world.execute(plan)).await.unwrap_err();
     assert_eq!(error.kind(), QueryErrorKind::SourceChanged, "{error}");
     assert!(!error.to_string().contains("parquet"));
 }

@@ -3,9 +3,12 @@
 //! No arm catches all, so a new kind of failure asks here which code it has.
 
 use std::fmt;
+use std::time::Duration;
 
+use rand::RngExt;
 use thiserror::Error;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 use uuid::Uuid;
 
 use super::ticket::TicketError;
@@ -83,6 +86,18 @@ impl FlightError {
         }
     }
 
+    /// When to ask again, where time alone helps. Of the limits of a statement it never does.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Authn(AuthnError::Throttled { retry_after }) => Some(*retry_after),
+            Self::Answer(AnswerError::TooMany) | Self::TooManyPolls => {
+                Some(Duration::from_secs_f64(rand::rng().random_range(2.0..4.0)))
+            }
+            Self::Answer(AnswerError::Query(error)) => error.retry_after(),
+            _ => None,
+        }
+    }
+
     /// The gRPC code.
     pub fn code(&self) -> Code {
         match self {
@@ -136,6 +151,12 @@ fn answer_code(error: &AnswerError) -> Code {
 
 impl From<FlightError> for Status {
     fn from(error: FlightError) -> Self {
-        Self::new(error.code(), error.to_string())
+        match error.retry_after() {
+            Some(after) => {
+                let hint = ErrorDetails::with_retry_info(Some(after));
+                Self::with_error_details(error.code(), error.to_string(), hint)
+            }
+            None => Self::new(error.code(), error.to_string()),
+        }
     }
 }
