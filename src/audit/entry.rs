@@ -7,6 +7,8 @@ use std::thread;
 use std::time::Instant;
 
 use chrono::Utc;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
@@ -95,22 +97,26 @@ impl Audit {
         format!("#{}", self.digests.digest(word))
     }
 
-    /// Puts an answer on record before its first row leaves. Only once this returns an entry may rows be sent. What is
-    /// recorded is made only where something is.
+    /// Puts an answer on record before its first row leaves. Only once this gives an entry may rows be sent; they may be
+    /// made meanwhile. What is recorded is made only where something is.
     ///
     /// # Errors
     /// [`AuditError::Unrecorded`] when it could not be written: then nobody may read.
-    pub async fn open(&self, opening: impl FnOnce() -> Opening) -> Result<Entry, AuditError> {
-        let (id, orders) = match &self.writing {
-            None => (Uuid::now_v7(), None),
-            Some(writing) => {
-                let opening = opening();
-                let id = opening.id;
-                writing.record(Record::Opening(opening)).await?;
-                (id, Some(writing.orders.clone()))
-            }
+    pub fn open(&self, opening: impl FnOnce() -> Opening) -> BoxFuture<'static, Result<Entry, AuditError>> {
+        let since = Instant::now();
+        let begun = self.writing.clone().map(|writing| (writing, opening()));
+        let written = async move {
+            let (id, orders) = match begun {
+                None => (Uuid::now_v7(), None),
+                Some((writing, opening)) => {
+                    let id = opening.id;
+                    writing.record(Record::Opening(opening)).await?;
+                    (id, Some(writing.orders))
+                }
+            };
+            Ok(Entry { id, orders, since, rows: 0, bytes: 0, closed: false })
         };
-        Ok(Entry { id, orders, since: Instant::now(), rows: 0, bytes: 0, closed: false })
+        written.boxed()
     }
 
     /// Puts on record what was asked and not answered.

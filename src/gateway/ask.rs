@@ -1,5 +1,8 @@
 //! Questions as callers ask them: what is not answered is on record, and so is what is.
 
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
+
 use super::Gateway;
 use super::answer::{Answer, Described};
 use super::error::AnswerError;
@@ -79,15 +82,15 @@ impl Gateway {
         }
     }
 
-    /// Puts on record that an answer begins.
-    pub(super) async fn record(&self, answer: &Answer) -> Result<Entry, AnswerError> {
+    /// Puts on record that an answer begins, as the future runs.
+    pub(super) fn record(&self, answer: &Answer) -> BoxFuture<'static, Result<Entry, AnswerError>> {
         let Answer { caller, statement, kind, parameters, held, published, .. } = answer;
         let opening = || {
             let grants = held.iter().map(|held| held.grant());
             let asked = self.audit.statement(kind, statement, grants).with_parameters(parameters.iter().cloned());
             opening(caller, published, asked, answer.reading.audited()).decided(answer.decision)
         };
-        self.open_entry(opening).await
+        self.open_entry(opening)
     }
 
     /// Puts on record that a caller looks behind decisions, which reads nothing.
@@ -99,8 +102,9 @@ impl Gateway {
         self.open_entry(|| opening(caller, &self.published.load(), asked(), Vec::new())).await
     }
 
-    async fn open_entry(&self, opening: impl FnOnce() -> Opening) -> Result<Entry, AnswerError> {
-        self.audit.open(opening).await.map_err(|AuditError::Unrecorded { id }| AnswerError::Unrecorded { id })
+    fn open_entry(&self, opening: impl FnOnce() -> Opening) -> BoxFuture<'static, Result<Entry, AnswerError>> {
+        let unrecorded = |AuditError::Unrecorded { id }| AnswerError::Unrecorded { id };
+        self.audit.open(opening).map_err(unrecorded).boxed()
     }
 }
 

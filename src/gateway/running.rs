@@ -56,7 +56,7 @@ pub struct Running<S, T, E> {
 }
 
 impl Gateway {
-    /// Puts on record that an answer begins, and runs it for `reader`: its batches made into messages by `encode`, each of
+    /// Puts on record that an answer begins and runs it for `reader`: its batches made into messages by `encode`, each of
     /// which `weigh` knows the bytes of. Dropping the stream cancels it.
     ///
     /// # Errors
@@ -82,9 +82,11 @@ impl Gateway {
                 return Err(self.denied(&answer.caller, asked, busy.into()).await);
             }
         };
-        let entry = self.record(&answer).await?;
+        let recorded = self.record(&answer);
         let Answer { plan, caller, held, published, .. } = answer;
         let rows = self.engine.execute(plan, admission, deadline);
+        // INVARIANT: no row leaves before this. The first is made meanwhile; without a record it goes with the query.
+        let entry = recorded.await?;
         let (revoked, finished) = (CancellationToken::new(), CancellationToken::new());
         let standing = Standing::new(
             Arc::clone(self),

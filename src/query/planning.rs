@@ -25,6 +25,7 @@ use super::shape::Shape;
 use super::suggestions;
 use super::wire::{wire_schema, wire_type};
 use super::{GovernedTable, MaskKey, QueryError, Rows, Statement, TableShape};
+use crate::policy::RowFilter;
 
 /// What a statement answers and asks for, without its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -267,13 +268,16 @@ impl Planner {
     }
 
     /// How many rows a batch has best when they are sent as they are read: each batch has its costs, from the decoder to the
-    /// client. Batches that are worked on stay small enough for the processor's caches.
+    /// client. Batches that are worked on or filtered stay small enough for the processor's caches, and what a filter leaves of
+    /// them is not read in stretches as long as such a batch.
     fn rows_of_an_export(&self, planned: &Planned) -> Option<usize> {
         let [table @ GovernedTable { rows: Rows::Files(files), .. }] = &self.tables[..] else { return None };
         let columns = planned.reads.of(&table.schema, &table.table)?;
         match planned.shape {
-            Shape::RowWise { .. } => Some((EXPORT_BYTES / files.row_width(columns)?.max(1)).min(EXPORT_ROWS)),
-            Shape::Other => None,
+            Shape::RowWise { filtered: false } if *table.grant.rows() == RowFilter::All => {
+                Some((EXPORT_BYTES / files.row_width(columns)?.max(1)).min(EXPORT_ROWS))
+            }
+            Shape::RowWise { .. } | Shape::Other => None,
         }
     }
 

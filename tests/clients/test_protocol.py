@@ -149,6 +149,8 @@ def test_a_running_stream_is_cancelled(action, raw):
             list(stream)
         assert error.value.code() is StatusCode.CANCELLED
     assert refused(steward.stream, "DoGet", ticket(info)).code is StatusCode.CANCELLED
+    [endpoint] = flight.FlightInfo.deserialize(info).endpoints
+    assert refused(renew, steward, endpoint.serialize()).code is StatusCode.CANCELLED, "nor does it come back"
     assert action(steward, info) == 1, "once more is no error"
     assert wire.decode(steward.stream("DoGet", ticket(steward.unary("GetFlightInfo", NATIONS)))).num_rows == 25
 

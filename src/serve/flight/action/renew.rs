@@ -7,11 +7,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use arrow_flight::{FlightEndpoint, RenewFlightEndpointRequest, Ticket};
 use prost::Message;
+use uuid::Uuid;
 
 use super::{decode, undecodable};
 use crate::gateway::Caller;
 use crate::serve::flight::Flight;
 use crate::serve::flight::error::FlightError;
+use crate::serve::flight::ticket::TicketError;
 use crate::serve::proto::ticket::Question as Sealed;
 
 impl Flight {
@@ -20,6 +22,8 @@ impl Flight {
         let endpoint = request.endpoint.ok_or_else(undecodable)?;
         let ticket = endpoint.ticket.ok_or_else(undecodable)?.ticket;
         if let Sealed::Query(query) = self.tickets.open(&ticket, &mut caller)? {
+            let decision = Uuid::from_slice(&query.decision).map_err(|_| TicketError::Invalid)?;
+            self.gateway.check_cancelled(&caller, decision)?;
             self.redeem(&caller, query).await?;
         }
         let (ticket, expires) = self.tickets.renew(&ticket, &mut caller)?;
