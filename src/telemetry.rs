@@ -89,6 +89,7 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     metrics::describe_histogram!("airside_rpc_seconds", "time to the response, or to a stream's first message");
     metrics::describe_counter!("airside_rows_total", "rows sent to consumers");
     metrics::describe_counter!("airside_bytes_total", "bytes of record batches sent to consumers");
+    metrics::describe_counter!("airside_store_troubles_total", "requests of stores that failed, by store and kind");
     metrics::describe_counter!("airside_mesh_takeovers_total", "changed meshes taken over, by outcome");
     metrics::describe_counter!("airside_audit_records_total", "records written to the audit");
     metrics::describe_counter!("airside_audit_failures_total", "times that the audit could not be written");

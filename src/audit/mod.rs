@@ -32,7 +32,7 @@ pub use error::{AuditError, AuditSetupError};
 pub use files::{AuditFile, list as list_files};
 pub use find::{Filter, Found, find, last_checkpoint};
 pub use keys::{AuditKeys, DigestKey, PublicKey};
-pub use record::{Asked, Closing, DatasetRead, Denial, Failure, Opening, Outcome, Record, Who};
+pub use record::{Asked, Closing, DatasetRead, Denial, Failure, Opening, Outcome, Record, TokenNamed, Who};
 pub use verify::{Report, Trust, Verification, verify};
 
 #[cfg(test)]

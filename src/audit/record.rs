@@ -126,6 +126,26 @@ pub struct Asked {
     /// Whom an administrator asked about: a user known here, or the digest of another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
+    /// The personal token that was to be made or revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenNamed>,
+}
+
+/// A personal token, told from others without a word of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenNamed {
+    /// Its id, which is also the name of its file.
+    pub id: String,
+    /// What its owner calls it.
+    pub label: String,
+    /// When it ends by itself.
+    pub expires: DateTime<Utc>,
+}
+
+impl std::fmt::Display for TokenNamed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} until {} ({})", self.id, self.expires.to_rfc3339_opts(SecondsFormat::Secs, true), self.label)
+    }
 }
 
 impl Asked {
@@ -164,6 +184,11 @@ impl Asked {
     /// What is named by names that have been read as such: a product by its address, a domain.
     pub fn named(question: &str, name: impl ToString) -> Self {
         Self { question: question.to_owned(), tables: vec![name.to_string()], ..Self::default() }
+    }
+
+    /// A personal token that is made, or revoked.
+    pub fn token(question: &str, token: TokenNamed) -> Self {
+        Self { question: question.to_owned(), token: Some(token), ..Self::default() }
     }
 
     /// The same, asked about somebody.

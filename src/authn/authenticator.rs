@@ -23,7 +23,7 @@ use super::reloaded::Reloaded;
 use super::service_tokens::{self, ServiceTokens};
 use super::session::{self, Sessions};
 use super::throttle::Throttle;
-use super::users::Users;
+use super::users::{User, Users};
 use super::verified::{Method, Verified};
 use crate::fault::Fault;
 use crate::seal::{SealKeys, Secret};
@@ -33,7 +33,7 @@ use crate::seal::{SealKeys, Secret};
 pub struct Authenticator {
     users: Option<Reloaded<Users>>,
     tokens: Option<Reloaded<ServiceTokens>>,
-    personal: Option<PersonalTokens>,
+    personal: Option<Arc<PersonalTokens>>,
     sessions: Sessions,
     issuers: Vec<Issuer>,
     certificates: Option<CertificateNames>,
@@ -83,7 +83,7 @@ impl Authenticator {
         Ok(Self {
             users,
             tokens,
-            personal,
+            personal: personal.map(Arc::new),
             sessions: Sessions::new(keys, config.session_ttl),
             issuers,
             certificates,
@@ -110,8 +110,11 @@ impl Authenticator {
     pub async fn authenticate(&self, credentials: &Credentials) -> Result<Verified, AuthnError> {
         match credentials {
             Credentials::Basic { user, password } => match self.personal_token(password) {
-                Some((tokens, token)) => self.personal_as(user, tokens, token),
-                None => self.basic(user, password).await,
+                Some((tokens, token)) => self.personal_as(user, tokens, token).await,
+                None => {
+                    let users = self.users().ok_or_else(no_passwords)?;
+                    Ok(self.basic(&users, user, password).await?.verified(user, Method::Password, None))
+                }
             },
             Credentials::Bearer(token) => self.bearer(token).await,
             Credentials::Certificate(der) => self.certificate(der),
@@ -125,17 +128,16 @@ impl Authenticator {
     /// [`AuthnError`] when they are not a user's, or have failed too often.
     pub async fn handshake_basic(&self, user: &str, password: &Secret) -> Result<(Verified, String), AuthnError> {
         if let Some((tokens, token)) = self.personal_token(password) {
-            return Ok((self.personal_as(user, tokens, token)?, token.to_owned()));
+            return Ok((self.personal_as(user, tokens, token).await?, token.to_owned()));
         }
-        let verified = self.basic(user, password).await?;
         let users = self.users().ok_or_else(no_passwords)?;
-        let today = users.get(user).ok_or_else(|| AuthnError::rejected("the user was removed meanwhile"))?;
+        let today = self.basic(&users, user, password).await?;
         let (token, expires) = self.sessions.issue(user, today, Utc::now())?;
-        Ok((Verified { expires: Some(expires), ..verified }, token))
+        Ok((today.verified(user, Method::Password, Some(expires)), token))
     }
 
-    async fn basic(&self, user: &str, password: &Secret) -> Result<Verified, AuthnError> {
-        let users = self.users().ok_or_else(no_passwords)?;
+    /// The user of this name and password. Whatever is made of it is made of the users as they were read for it.
+    async fn basic<'a>(&self, users: &'a Users, user: &str, password: &Secret) -> Result<&'a User, AuthnError> {
         self.unthrottled(user)?;
         let (hash, theirs) = users.hash_for(user);
         let hash = hash.ok_or_else(|| AuthnError::rejected("there are no users"))?;
@@ -145,7 +147,7 @@ impl Authenticator {
         match users.get(user) {
             Some(found) if matches && theirs => {
                 self.throttle.succeeded(user);
-                Ok(found.verified(user, Method::Password, None))
+                Ok(found)
             }
             _ => {
                 self.throttle.failed(user, Instant::now());
@@ -186,7 +188,7 @@ impl Authenticator {
         } else if token.starts_with(personal::PREFIX) {
             let tokens =
                 self.personal.as_ref().ok_or_else(|| AuthnError::rejected("no personal tokens are configured"))?;
-            self.personal_bearer(tokens, token)
+            self.personal_bearer(tokens, token).await
         } else if token.bytes().filter(|b| *b == b'.').count() == 2 {
             self.jwt(token).await
         } else {
@@ -235,7 +237,7 @@ impl Authenticator {
 
     /// Whom credentials that were accepted earlier name by now, for answers under way; none when they were withdrawn: a
     /// removed user or token, a changed password. That they have expired meanwhile does not withdraw them.
-    pub fn recall(&self, verified: &Verified) -> Option<Verified> {
+    pub async fn recall(&self, verified: &Verified) -> Option<Verified> {
         match &verified.method {
             Method::Password | Method::Session => {
                 let today = self.users()?;
@@ -245,7 +247,7 @@ impl Authenticator {
             }
             Method::ServiceToken => self.tokens.as_ref()?.get().recall(verified),
             Method::PersonalToken(_) => {
-                let held = self.personal.as_ref()?.recall(verified.entry.as_deref()?)?;
+                let held = self.personal.as_ref()?.recall(verified.entry.as_deref()?).await?;
                 self.of_personal(&held).ok()
             }
             // Their issuers are not asked again; groups and policies here can take their rights away.

@@ -35,6 +35,6 @@ pub use error::AuthnError;
 pub use oidc::{Departure, Flow, Provider, Return};
 pub use password::{PasswordError, hash_password};
 pub use person::Person;
-pub use personal::{PersonalToken, PersonalTokenError, PersonalTokens, TokenId};
+pub use personal::{DraftToken, PersonalToken, PersonalTokenError, PersonalTokens, TokenId};
 pub use service_tokens::{hash_service_token, mint_service_token};
 pub use verified::{Method, Verified, names_a_group, names_a_subject};

@@ -1,5 +1,9 @@
 //! The command line: one file a command.
 
+// Before the others: its macros hold for them.
+#[macro_use]
+mod output;
+
 mod access;
 mod against;
 mod audit;
@@ -76,7 +80,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(command) => command.run(),
         Command::Check(command) => command.run(),
-        Command::Diff(command) => return command.run(),
+        Command::Diff(command) => return ended(command.run()),
         Command::Explain(command) => command.run(),
         Command::Access(command) => command.run(),
         Command::Test(command) => command.run(),
@@ -91,10 +95,21 @@ pub fn run() -> ExitCode {
         Command::Token(command) => command.run(),
         Command::Healthcheck(command) => command.run(),
     };
-    match outcome {
+    ended(match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// The end of a command, as it is when its output could not be written.
+fn ended(code: ExitCode) -> ExitCode {
+    match output::lost() {
+        None => code,
+        Some(reason) => {
+            eprintln!("error: the output could not be written: {reason}");
             ExitCode::FAILURE
         }
     }

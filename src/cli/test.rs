@@ -56,7 +56,7 @@ impl Test {
 fn tell(outcome: &TestOutcome) {
     let TestOutcome { test, mismatches, .. } = outcome;
     let verdict = if mismatches.is_empty() { "ok    " } else { "FAILED" };
-    println!("{verdict} {}: {}", test.product, test.name);
+    println!("{verdict} {}: {}", test.subject, test.name);
     if !mismatches.is_empty() {
         println!("       {}:{}", test.file.display(), test.line);
     }

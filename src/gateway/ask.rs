@@ -9,8 +9,29 @@ use super::error::AnswerError;
 use super::publish::Published;
 use super::question::{Caller, Question};
 use super::snapshots::Pinned;
-use crate::audit::{Asked, AuditError, DatasetRead, Denial, Entry, Failure, Opening, Who};
+use crate::audit::{Asked, AuditError, DatasetRead, Denial, Entry, Failure, Opening, TokenNamed, Who};
+use crate::authn::PersonalToken;
+use crate::principal::{Principal, Purpose};
 use crate::query::{Parameters, Statement};
+
+/// What somebody does with a personal token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenAct {
+    /// Makes it.
+    Make,
+    /// Revokes it.
+    Revoke,
+}
+
+impl TokenAct {
+    /// What the audit calls it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Make => "token_made",
+            Self::Revoke => "token_revoked",
+        }
+    }
+}
 
 impl Gateway {
     /// Plans the answer to a question, for each row of parameters. With `pinned` it reads those snapshots, or says that
@@ -93,13 +114,32 @@ impl Gateway {
         self.open_entry(opening)
     }
 
-    /// Puts on record that a caller looks behind decisions, which reads nothing.
+    /// Puts on record what a caller does that reads nothing, such as looking behind decisions.
     pub(super) async fn record_look(
         &self,
         caller: &Caller,
         asked: impl FnOnce() -> Asked,
     ) -> Result<Entry, AnswerError> {
         self.open_entry(|| opening(caller, &self.published.load(), asked(), Vec::new())).await
+    }
+
+    /// Puts on record that somebody makes or revokes a personal token of theirs, before it is done.
+    ///
+    /// # Errors
+    /// [`AnswerError::Unrecorded`]: then it must not be done.
+    pub async fn record_token(
+        &self,
+        principal: &Principal,
+        act: TokenAct,
+        token: &PersonalToken,
+    ) -> Result<Entry, AnswerError> {
+        let caller = Caller { principal: principal.clone(), purpose: Purpose::default() };
+        let asked = || {
+            let PersonalToken { id, label, expires, .. } = token;
+            let named = TokenNamed { id: id.to_string(), label: label.clone(), expires: *expires };
+            Asked::token(act.as_str(), named)
+        };
+        self.record_look(&caller, asked).await
     }
 
     fn open_entry(&self, opening: impl FnOnce() -> Opening) -> BoxFuture<'static, Result<Entry, AnswerError>> {

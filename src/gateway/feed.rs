@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -49,7 +50,7 @@ fn as_text<S: serde::Serializer>(version: &Version, serializer: S) -> Result<S::
 }
 
 /// Who follows: looked up anew each time, none when it is nobody any more.
-pub type Follower = Box<dyn Fn() -> Option<Verified> + Send + Sync>;
+pub type Follower = Box<dyn Fn() -> BoxFuture<'static, Option<Verified>> + Send + Sync>;
 
 /// What somebody follows, and what it was told.
 pub struct Feed {
@@ -115,9 +116,9 @@ impl Feed {
     ///
     /// # Errors
     /// As [`Feed::next`].
-    pub fn now(&mut self) -> Result<Vec<Change>, AnswerError> {
+    pub async fn now(&mut self) -> Result<Vec<Change>, AnswerError> {
         self.published.mark_unchanged();
-        self.changes(&self.verified()?)
+        self.changes(&self.verified().await?)
     }
 
     /// What has changed since it was asked last, once anything has. None when the gateway ends or the follower's sign-in
@@ -138,7 +139,7 @@ impl Feed {
                 }
                 _ = looks.tick() => false,
             };
-            let verified = self.verified()?;
+            let verified = self.verified().await?;
             if verified.expires.is_some_and(|end| end <= Utc::now()) {
                 return Ok(None);
             }
@@ -151,8 +152,8 @@ impl Feed {
         }
     }
 
-    fn verified(&self) -> Result<Verified, AnswerError> {
-        (self.follower)().ok_or(AnswerError::Revoked)
+    async fn verified(&self) -> Result<Verified, AnswerError> {
+        (self.follower)().await.ok_or(AnswerError::Revoked)
     }
 
     fn changes(&mut self, verified: &Verified) -> Result<Vec<Change>, AnswerError> {

@@ -31,6 +31,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
 
 pub use answer::{Answer, Described};
+pub use ask::TokenAct;
 pub use catalog::Listing;
 pub use column::ToldColumn;
 pub use error::AnswerError;

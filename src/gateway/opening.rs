@@ -28,6 +28,8 @@ pub(super) enum Look {
     Again,
     /// Those that were late, and new ones.
     AtLate,
+    /// Those that a read has found changed: the rest stays as it is, troubles included.
+    AtChanged,
 }
 
 /// Why a dataset, or a newer snapshot of it, could not be opened.
@@ -98,6 +100,11 @@ impl Openings {
     pub(super) fn until(&self) -> Instant {
         let now = Instant::now();
         now.checked_add(self.patience).unwrap_or(now)
+    }
+
+    /// Returns once a read has met a file that was replaced or removed.
+    pub(super) async fn met_change(&self) {
+        self.stores.met_change().await;
     }
 
     /// Returns once a dataset that was late can be taken over.

@@ -121,17 +121,18 @@ impl Published {
         let outcomes = served(&mesh).into_iter().map(|(product, dataset)| {
             let mesh = &mesh;
             async move {
-                let opened = match &dataset.origin {
-                    Origin::Derived { sql } => derived(sql, limits),
-                    Origin::Files(_) => {
-                        let wanted = Wanted::of(mesh, &product, &dataset, previous);
-                        match wanted {
+                let key = DatasetKey::new(&product, &dataset);
+                let outcome = match &dataset.origin {
+                    Origin::Derived { sql } => Outcome::of(derived(sql, limits)),
+                    Origin::Files(_) => match previous.and_then(|previous| previous.unchanged(&key, look)) {
+                        Some(outcome) => outcome,
+                        None => Outcome::of(match Wanted::of(mesh, &product, &dataset, previous) {
                             Some(wanted) => openings.open(wanted, look, until).await.map(Opened::Files),
                             None => Err("its domain is gone".to_owned().into()),
-                        }
-                    }
+                        }),
+                    },
                 };
-                (DatasetKey::new(&product, &dataset), product, Outcome::of(opened))
+                (key, product, outcome)
             }
         });
         let outcomes = future::join_all(outcomes).await;
@@ -153,6 +154,25 @@ impl Published {
         published.check_queries(engine, limits).await;
         published.troubles.sort_by(|a, b| a.dataset.cmp(&b.dataset));
         published
+    }
+
+    /// What became of a dataset of files, where only those are looked at that a read has found changed and this is none.
+    fn unchanged(&self, key: &DatasetKey, look: Look) -> Option<Outcome> {
+        let source = self.source(key);
+        if look != Look::AtChanged || source.is_some_and(|source| source.has_changed()) {
+            return None;
+        }
+        let trouble = self.troubles.iter().find(|trouble| trouble.dataset == *key);
+        Some(Outcome {
+            opened: source.cloned().map(Opened::Files),
+            trouble: trouble.map(|trouble| trouble.reason.clone()),
+            passing: trouble.is_some_and(|trouble| trouble.passing),
+        })
+    }
+
+    /// Whether a read has found one of its datasets changed.
+    pub(super) fn has_changed(&self) -> bool {
+        self.sources().any(|(_, source)| source.has_changed())
     }
 
     /// The mesh.

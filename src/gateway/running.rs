@@ -155,7 +155,7 @@ impl Watch {
                 }
                 _ = looks.tick() => {}
             }
-            if !self.standing.holds() {
+            if !self.standing.holds().await {
                 self.revoked.cancel();
                 self.query.stop();
                 metrics::counter!("airside_streams_revoked_total").increment(1);

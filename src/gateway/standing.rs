@@ -69,8 +69,8 @@ impl Standing {
     }
 
     /// Whether the reader's credentials stand, and today's policy still shows all that the answer shows.
-    pub(super) fn holds(&mut self) -> bool {
-        let Some(verified) = self.authenticator.recall(&self.verified) else { return false };
+    pub(super) async fn holds(&mut self) -> bool {
+        let Some(verified) = self.authenticator.recall(&self.verified).await else { return false };
         let published = self.gateway.published.load_full();
         let Ok(principal) = published.mesh().directory().principal(&verified) else { return false };
         let now = Utc::now();

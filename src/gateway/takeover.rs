@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStore;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -19,6 +19,10 @@ use crate::source::Stores;
 
 /// How often records of snapshots are looked through for old ones.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// The pause between two looks at datasets that reads have found changed; what the first of them took is added. However
+/// often somebody reads, a store whose files change all the time is listed no more often.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What became of a changed mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +57,8 @@ impl Gateway {
 
     /// Follows the mesh's files and the products' data until `ended`: a changed mesh that loads without fault is taken
     /// over, one with faults is logged and the last good one stays. Every `refresh` the products' files are listed
-    /// again, and what the watcher cannot see (a root in an object store) or what was refused is read again.
+    /// again, and what the watcher cannot see (a root in an object store) or what was refused is read again. A dataset
+    /// whose reader was told that it changed is looked at at once, so that asking again helps.
     pub async fn follow(&self, config: &MeshConfig, watcher: Watcher, refresh: Duration, ended: CancellationToken) {
         let mut changes = watcher.changes();
         let mut sweeps = interval(SWEEP);
@@ -62,6 +67,7 @@ impl Gateway {
         ticks.tick().await;
         let unwatched = config.has_remote_root();
         let mut last = Takeover::TakenOver;
+        let mut rested = Instant::now();
         loop {
             tokio::select! {
                 () = ended.cancelled() => {
@@ -77,6 +83,13 @@ impl Gateway {
                 }
                 () = self.openings.late() => {
                     self.take_over(self.mesh(), Look::AtLate).await;
+                }
+                () = async { sleep_until(rested).await; self.openings.met_change().await } => {
+                    if self.published.load().has_changed() {
+                        let begun = Instant::now();
+                        self.take_over(self.mesh(), Look::AtChanged).await;
+                        rested = Instant::now() + begun.elapsed() + PAUSE;
+                    }
                 }
                 changed = changes.changed() => {
                     if changed.is_err() {

@@ -40,7 +40,7 @@ pub use change::{Asked, Change, ChangeError, FileEdit, Move, Outcome, Relocation
 pub use config::{DomainConfig, MeshConfig};
 pub use domain::Domain;
 pub use load::{load_contracts, load_domain, load_domain_contracts, load_domain_edited};
-pub use policy_test::{Denial, Expectation, PolicyTest, TestPrincipal};
+pub use policy_test::{Denial, Expectation, PolicyTest, TestPrincipal, TestSubject};
 pub use resolve::{Served, ServedQuery};
 pub use store::OpenStore;
 pub use watch::{WatchConfig, WatchError, Watcher};

@@ -16,6 +16,7 @@
 mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -27,9 +28,9 @@ use crate::authn::{Role, names_a_group, names_a_subject};
 use crate::fault::Fault;
 use crate::principal::Purpose;
 use crate::product::odcs::{Faults, yaml};
-use crate::product::{Address, Mask};
+use crate::product::{Address, Argument, Mask, NamedQuery};
 
-/// What one principal should see of one product.
+/// What one principal should see of one product, or get of one named query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicyTest {
     /// Its name, unique in its file.
@@ -42,12 +43,43 @@ pub struct PolicyTest {
     pub principal: TestPrincipal,
     /// For which purpose.
     pub purpose: Purpose,
-    /// For which product.
-    pub product: Address,
+    /// For what.
+    pub subject: TestSubject,
     /// As of when; none for now, over the wire as well.
     pub at: Option<DateTime<Utc>>,
     /// What should come of it.
     pub expect: Expectation,
+}
+
+/// What a test asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TestSubject {
+    /// A dataset, by its product's address.
+    Product(Address),
+    /// A named query, with these arguments.
+    Query(Address, Vec<(String, Argument)>),
+}
+
+impl TestSubject {
+    /// The address of either.
+    pub fn address(&self) -> &Address {
+        match self {
+            Self::Product(address) | Self::Query(address, _) => address,
+        }
+    }
+}
+
+/// `sales.orders`, or `marketing.get_cltv(customer_id)`: what the arguments are stands in the test.
+impl fmt::Display for TestSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Product(address) => write!(f, "{address}"),
+            Self::Query(address, arguments) => {
+                let names: Vec<&str> = arguments.iter().map(|(name, _)| name.as_str()).collect();
+                write!(f, "{address}({})", names.join(", "))
+            }
+        }
+    }
 }
 
 /// Who asks in a test: made a principal as sign-in would, without the users file.
@@ -132,30 +164,57 @@ fn read_file(file: &TextFile, node: &yaml::Node, faults: &mut Faults<'_>, tests:
 }
 
 fn test(file: &TextFile, node: &yaml::Node, faults: &mut Faults<'_>) -> Option<PolicyTest> {
-    const KEYS: [&str; 6] = ["name", "principal", "purpose", "product", "at", "expect"];
+    const KEYS: [&str; 8] = ["name", "principal", "purpose", "product", "query", "arguments", "at", "expect"];
     let fields = Fields::of(node, "a test", &KEYS, faults)?;
     let name = fields.required_text("name", faults);
     let principal = fields.required("principal", faults).and_then(|node| principal(node, faults));
     let purpose = fields.parsed("purpose", faults, |text| Purpose::parse(text).map_err(|error| error.to_string()));
-    let product = fields.required("product", faults);
-    let product = product.and_then(|_| {
-        fields.parsed("product", faults, |text| Address::parse(text).map_err(|error| error.to_string()))?
-    });
+    let subject = subject(&fields, faults);
     let at = fields.parsed("at", faults, |text| {
         let at = DateTime::parse_from_rfc3339(text).map(|at| at.with_timezone(&Utc));
         at.map_err(|_| "a moment is written `2026-12-01T00:00:00Z`".to_owned())
     });
     let expect = fields.required("expect", faults).and_then(|node| expectation(node, faults));
+    if let (Some(TestSubject::Query(..)), Some(Expectation::Granted { rows, masks, .. })) = (&subject, &expect)
+        && (rows.is_some() || masks.is_some())
+    {
+        faults.add(fields.line("expect"), "`rows` and `masks` are of datasets: test those that the query reads");
+        return None;
+    }
     Some(PolicyTest {
         name: name?,
         file: file.file.clone(),
         line: node.line,
         principal: principal?,
         purpose: purpose?.unwrap_or_default(),
-        product: product?,
+        subject: subject?,
         at: at?,
         expect: expect?,
     })
+}
+
+fn subject(fields: &Fields<'_>, faults: &mut Faults<'_>) -> Option<TestSubject> {
+    let parse = |text: &str| Address::parse(text).map_err(|error| error.to_string());
+    if fields.get("query").is_none() {
+        if fields.get("arguments").is_some() {
+            faults.add(fields.line("arguments"), "`arguments` go with a `query`");
+            return None;
+        }
+        fields.required("product", faults)?;
+        return fields.parsed("product", faults, parse)?.map(TestSubject::Product);
+    }
+    for other in ["product", "at"] {
+        if fields.get(other).is_some() {
+            faults.add(fields.line(other), format!("a `query` is asked by itself, as of now: leave out `{other}`"));
+            return None;
+        }
+    }
+    let address = fields.parsed("query", faults, parse)??;
+    let arguments = match fields.get("arguments") {
+        Some(node) => fields::arguments(node, faults)?,
+        None => Vec::new(),
+    };
+    Some(TestSubject::Query(address, arguments))
 }
 
 fn principal(node: &yaml::Node, faults: &mut Faults<'_>) -> Option<TestPrincipal> {
@@ -217,10 +276,17 @@ fn expectation(node: &yaml::Node, faults: &mut Faults<'_>) -> Option<Expectation
 pub(super) fn check(domain: &Domain, faults: &mut Vec<Fault>) {
     for test in &domain.tests {
         let fault = |reason: String| Fault::new(&test.file, reason).at(test.line);
-        let address = &test.product;
+        let address = test.subject.address();
         if address.domain != domain.name {
             let reason = format!("a test of `{}` may not speak of the domain `{}`", domain.name, address.domain);
             faults.push(fault(reason).hint("tests lie beside the policies that they test"));
+            continue;
+        }
+        if let TestSubject::Query(_, arguments) = &test.subject {
+            match domain.resolve_query(address) {
+                Some((_, query)) => faults.extend(misfits(address, query, arguments).map(fault)),
+                None => faults.push(fault(format!("the domain serves no query `{address}`"))),
+            }
             continue;
         }
         let Some((_, dataset)) = domain.resolve(address) else {
@@ -232,4 +298,22 @@ pub(super) fn check(domain: &Domain, faults: &mut Vec<Fault>) {
         let unknown: BTreeSet<&String> = named.filter(|name| dataset.column(name).is_none()).collect();
         faults.extend(unknown.into_iter().map(|name| fault(format!("`{address}` has no column `{name}`"))));
     }
+}
+
+/// What keeps a query from being asked with these arguments.
+fn misfits(address: &Address, query: &NamedQuery, arguments: &[(String, Argument)]) -> impl Iterator<Item = String> {
+    let given = |name: &str| arguments.iter().find(|(given, _)| given == name).map(|(_, argument)| argument);
+    let unknown = arguments.iter().filter(|(name, _)| query.parameters.iter().all(|known| known.name.as_str() != name));
+    let unknown = unknown.map(|(name, _)| format!("`{address}` has no parameter `{name}`"));
+    let unfit = query.parameters.iter().filter_map(|parameter| {
+        let name = &parameter.name;
+        match given(name.as_str()) {
+            None if parameter.default.is_none() => Some(format!("`{address}` asks for `{name}`")),
+            Some(argument) if parameter.data_type.fits(argument).is_err() => {
+                Some(format!("`{name}` of `{address}` is a value of type {}", parameter.data_type))
+            }
+            _ => None,
+        }
+    });
+    unknown.chain(unfit).collect::<Vec<_>>().into_iter()
 }

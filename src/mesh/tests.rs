@@ -513,6 +513,16 @@ fn every_fault_of_a_policy_test_has_its_line() {
         ),
         (&format!("{}    expect: {{rows: all}}\n", head.replace("sales.", "hr.")), ":2: a test of `sales` may not"),
         (&format!("{}    expect: {{rows: all}}\n", head.replace("ada", "'domain:hr'")), ":3: `domain:hr` is no name"),
+        (&format!("{head}    arguments: {{a: 1}}\n    expect: {{count: 1}}\n"), ":5: `arguments` go with a `query`"),
+        (&format!("{head}    query: sales.find\n    expect: {{count: 1}}\n"), ":4: a `query` is asked by itself"),
+        (
+            &format!("{}    expect: {{rows: all}}\n", head.replace("product: sales.orders", "query: sales.find")),
+            ":5: `rows` and `masks` are of datasets",
+        ),
+        (
+            &format!("{}    expect: {{count: 1}}\n", head.replace("product: sales.orders", "query: sales.find")),
+            ":2: the domain serves no query `sales.find`",
+        ),
         ("\t- x\n", ":1: "),
     ] {
         let place = Place::new();

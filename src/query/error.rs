@@ -186,6 +186,10 @@ impl QueryError {
             Some(SourceFault::Changed) => {
                 (QueryErrorKind::SourceChanged, "the data changed while it was read: ask again".to_owned())
             }
+            Some(SourceFault::Busy) => (
+                QueryErrorKind::SourceUnavailable,
+                "too many reads wait for the data's store: ask again later".to_owned(),
+            ),
             Some(SourceFault::Unavailable | SourceFault::Damaged) => {
                 (QueryErrorKind::SourceUnavailable, "the data cannot be read at the moment".to_owned())
             }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use futures::FutureExt;
+use futures::future::ready;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -136,9 +138,9 @@ impl Webhook {
 
     async fn follow(&self, gateway: &Arc<Gateway>, authenticator: &Arc<Authenticator>) -> Result<(), AnswerError> {
         let (authenticator, user) = (Arc::clone(authenticator), Arc::clone(&self.user));
-        let follower = Box::new(move || authenticator.named(&user));
+        let follower = Box::new(move || ready(authenticator.named(&user)).boxed());
         let mut feed: Feed = gateway.feed(follower, self.purpose.clone(), self.products.clone())?;
-        let mut changes = feed.now()?;
+        let mut changes = feed.now().await?;
         loop {
             if !changes.is_empty() {
                 self.deliver(&changes).await;

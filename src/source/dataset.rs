@@ -86,7 +86,7 @@ impl DatasetSource {
 
     async fn check(origin: Opening, found: Found) -> Result<Self, SourceError> {
         let Found { snapshot, root, store } = found;
-        let store = Arc::new(PinnedStore::new(&root, &snapshot, store));
+        let store = Arc::new(PinnedStore::new(&root, &snapshot, store, origin.stores.change_bell()));
         let (layout, file_columns, partition_columns) = Layout::of(&origin.dataset, &snapshot)?;
         let table_fields: Vec<Field> = layout.table.file_schema().fields().iter().map(|f| f.as_ref().clone()).collect();
         let check = Arc::new(FileCheck { file_columns, partition_columns, table_fields });

@@ -139,6 +139,8 @@ pub enum SourceFault {
     Changed,
     /// The store refused or did not answer, retries included.
     Unavailable,
+    /// So many requests wait for the store that this one gave up before it was made.
+    Busy,
     /// A file's bytes are no valid Parquet, though its footer was.
     Damaged,
 }
@@ -153,6 +155,14 @@ pub(super) struct FileChanged(pub &'static str);
 #[error("a footer points outside its file")]
 pub(super) struct OutsideFile;
 
+/// The mark of a request that waited too long for its turn at a store.
+#[derive(Debug, Error)]
+#[error("the store `{store}` has too many requests waiting: no turn within {seconds} s")]
+pub(super) struct NoTurn {
+    pub store: String,
+    pub seconds: u64,
+}
+
 /// Looks through an error's chain of causes for what happened to a dataset's files; none if it is not
 /// about files.
 pub fn classify(error: &(dyn Error + 'static)) -> Option<SourceFault> {
@@ -164,6 +174,9 @@ pub fn classify(error: &(dyn Error + 'static)) -> Option<SourceFault> {
         }
         if current.is::<OutsideFile>() {
             return Some(SourceFault::Damaged);
+        }
+        if current.is::<NoTurn>() {
+            return Some(SourceFault::Busy);
         }
         // The chain passes through boxes and shared pointers, whose `source` skips what they hold.
         if let Some(error) = held::<object_store::Error>(current) {

@@ -1,4 +1,5 @@
-//! Footers of Parquet files: read once, kept while memory allows, shared by all queries.
+//! Footers of Parquet files: read once, kept while memory allows, shared by all queries. Whoever asks for one that is being
+//! read waits for that reading.
 //!
 //! DataFusion's own cache is not used: its reader turns the cause of a failed footer read into text,
 //! so that a changed file could not be told from a damaged one.
@@ -18,9 +19,10 @@ use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, Parq
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use moka::sync::Cache;
+use moka::future::Cache;
 use object_store::ObjectMeta;
 
+use super::error::{SourceFault, classify};
 use super::pinned::PinnedStore;
 
 /// How much of a file's end is read at once: most footers and page indexes fit.
@@ -47,21 +49,39 @@ impl FooterCache {
     }
 
     /// The footer of a pinned file, with its page index if it has one.
-    pub async fn get(&self, store: &PinnedStore, file: &ObjectMeta) -> ParquetResult<Arc<ParquetMetaData>> {
+    pub async fn get(&self, store: &Arc<PinnedStore>, file: &ObjectMeta) -> ParquetResult<Arc<ParquetMetaData>> {
         let modified = file.last_modified.timestamp_nanos_opt().unwrap_or(i64::MIN);
         let key = FooterKey {
             root: Arc::clone(store.root()),
             meta: (file.location.to_string(), file.size, modified, file.e_tag.clone()),
         };
-        if let Some(footer) = self.footers.get(&key) {
+        if let Some(footer) = self.footers.get(&key).await {
             metrics::counter!("airside_footers_total", "outcome" => "cached").increment(1);
             return Ok(footer);
         }
-        let footer = Arc::new(read(store, file).await?);
-        self.footers.insert(key, Arc::clone(&footer));
-        metrics::counter!("airside_footers_total", "outcome" => "read").increment(1);
-        metrics::gauge!("airside_footer_cache_bytes").set(self.footers.weighted_size() as f64);
-        Ok(footer)
+        // A task of its own: those who wait for it do not wait for a query whose client has stopped to read, and a query
+        // that is called off takes nobody's footer with it.
+        let (footers, reader, wanted) = (self.footers.clone(), Arc::clone(store), file.clone());
+        let reading = tokio::spawn(async move {
+            let read = async { read(&reader, &wanted).await.map(Arc::new) };
+            footers.entry(key).or_try_insert_with(read).await
+        });
+        let failed = |_| ParquetError::General("its footer cannot be decoded".into());
+        match reading.await.map_err(failed)? {
+            Ok(entry) => {
+                let outcome = if entry.is_fresh() { "read" } else { "cached" };
+                metrics::counter!("airside_footers_total", "outcome" => outcome).increment(1);
+                metrics::gauge!("airside_footer_cache_bytes").set(self.footers.weighted_size() as f64);
+                Ok(entry.into_value())
+            }
+            Err(error) => {
+                // Another snapshot's reader may have met it.
+                if classify(error.as_ref()) == Some(SourceFault::Changed) {
+                    store.note_change();
+                }
+                Err(Arc::try_unwrap(error).unwrap_or_else(|shared| ParquetError::External(Box::new(shared))))
+            }
+        }
     }
 }
 

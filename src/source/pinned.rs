@@ -24,6 +24,7 @@ use object_store::{
     OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult,
     Result, coalesce_ranges,
 };
+use tokio::sync::Notify;
 
 use super::error::{FileChanged, OutsideFile};
 use super::listing::local_meta;
@@ -36,6 +37,7 @@ pub(super) struct PinnedStore {
     files: HashMap<Path, Pinned>,
     remote: Option<Arc<dyn ObjectStore>>,
     changed: AtomicBool,
+    met_change: Arc<Notify>,
 }
 
 struct Pinned {
@@ -44,8 +46,9 @@ struct Pinned {
 }
 
 impl PinnedStore {
-    /// Pins a snapshot. `root` is the store's origin or the domain's folder.
-    pub fn new(root: &str, snapshot: &Snapshot, remote: Option<Arc<dyn ObjectStore>>) -> Self {
+    /// Pins a snapshot. `root` is the store's origin or the domain's folder; `met_change` hears of every read that meets
+    /// another state.
+    pub fn new(root: &str, snapshot: &Snapshot, remote: Option<Arc<dyn ObjectStore>>, met_change: Arc<Notify>) -> Self {
         let pin = |file: &super::snapshot::SnapshotFile| {
             (file.meta.location.clone(), Pinned { meta: file.meta.clone(), local: file.local.clone() })
         };
@@ -55,6 +58,7 @@ impl PinnedStore {
             files: snapshot.files().iter().map(pin).collect(),
             remote,
             changed: AtomicBool::new(false),
+            met_change,
         }
     }
 
@@ -125,8 +129,14 @@ impl PinnedStore {
 
     fn note(&self, error: &Error) {
         if matches!(error, Error::Precondition { .. } | Error::NotModified { .. } | Error::NotFound { .. }) {
-            self.changed.store(true, Ordering::Relaxed);
+            self.note_change();
         }
+    }
+
+    /// A file has turned out not to be the snapshot's any more.
+    pub fn note_change(&self) {
+        self.changed.store(true, Ordering::Relaxed);
+        self.met_change.notify_one();
     }
 }
 

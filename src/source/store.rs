@@ -2,6 +2,7 @@
 //! nobody configured, and no credential is used that nobody named.
 
 mod build;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,11 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use object_store::ObjectStore;
-use object_store::limit::LimitStore;
 use object_store::path::Path as StorePath;
 use serde::Deserialize;
 use thiserror::Error;
+use tokio::sync::Notify;
 
+use self::turns::Turns;
 use super::footer::FooterCache;
 use super::location::{Root, canonical_scheme, shown};
 use crate::seal::SecretRef;
@@ -91,6 +93,8 @@ pub struct StoreConfig {
     pub retries: Option<usize>,
     /// Most requests under way at once; 64 without it. More wait for their turn.
     pub max_requests: Option<usize>,
+    /// Longest wait of a request for its turn, in seconds; 30 without it.
+    pub turn_seconds: Option<u64>,
 }
 
 /// Why a store cannot be used. Never holds a credential.
@@ -130,6 +134,7 @@ struct Inner {
     by_origin: BTreeMap<String, (String, StoreConfig)>,
     opened: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>,
     footers: FooterCache,
+    met_change: Arc<Notify>,
     limits: SourceLimits,
 }
 
@@ -163,6 +168,7 @@ impl Stores {
                 by_origin,
                 opened: Mutex::new(BTreeMap::new()),
                 footers: FooterCache::new(limits.footer_cache_bytes),
+                met_change: Arc::default(),
                 limits,
             }),
         })
@@ -192,13 +198,25 @@ impl Stores {
         }
         let (name, config) = self.inner.by_origin.get(origin).ok_or_else(|| StoreError::Unknown(origin.to_owned()))?;
         let store = build::build(name, config, origin, &self.inner.base)?;
-        let store: Arc<dyn ObjectStore> = Arc::new(LimitStore::new(store, max_requests(config)));
+        let most = config.max_requests.unwrap_or(64).max(1);
+        let patience = Duration::from_secs(config.turn_seconds.unwrap_or(30).max(1));
+        let store: Arc<dyn ObjectStore> = Arc::new(Turns::new(name, store, most, patience));
         opened.insert(origin.to_owned(), Arc::clone(&store));
         Ok(store)
     }
 
     pub(super) fn footers(&self) -> &FooterCache {
         &self.inner.footers
+    }
+
+    /// Returns once a read has met a file that is not its snapshot's any more.
+    pub async fn met_change(&self) {
+        self.inner.met_change.notified().await;
+    }
+
+    /// Who hears of such reads.
+    pub(super) fn change_bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.met_change)
     }
 
     pub(super) fn limits(&self) -> SourceLimits {
@@ -225,10 +243,6 @@ impl fmt::Debug for Stores {
 fn timeouts(config: &StoreConfig) -> (Duration, Duration) {
     let request = Duration::from_secs(config.timeout_seconds.unwrap_or(60).max(1));
     (request, request.saturating_mul(3))
-}
-
-fn max_requests(config: &StoreConfig) -> usize {
-    config.max_requests.unwrap_or(64).max(1)
 }
 
 /// `scheme://authority` of a store's URL, or the reason why it is none.

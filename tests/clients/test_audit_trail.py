@@ -1,6 +1,7 @@
 """The audit of a running gateway: each answer and each refusal, how it ended, and no value of the data."""
 
 import json
+import shutil
 import signal
 import time
 
@@ -10,6 +11,7 @@ from grpc import StatusCode
 
 import gateway as gateways
 import wire
+from browsing import id_of, signed_in
 from conftest import connect_adbc, connect_flight
 from receipts import decode
 from test_operation import SALES_POLICY, edit
@@ -121,6 +123,39 @@ def test_looks_behind_decisions_are_on_record(running):
     outcomes = [record["outcome"] for record in records if record["kind"] == "closing"]
     assert outcomes == ["complete"] * 4 + ["denied"] * 2
     assert trail.run("verify").returncode == 0
+
+
+def test_tokens_made_and_revoked_are_on_record(running):
+    browser = signed_in(running, "owner")
+    token = browser.make_token("for the canary's cage", days=3)
+    name = id_of(token)
+    assert browser.revoke(name).status == 200
+    assert browser.revoke(name).status == 404, "what is not there is not revoked, nor on record"
+    running.stop()
+    trail = Trail(running)
+    made, revoked = trail.find("--who", "owner")
+    assert [made["asked"]["question"], revoked["asked"]["question"]] == ["token_made", "token_revoked"]
+    for record in (made, revoked):
+        assert (record["asked"]["token"]["id"], record["outcome"]) == (name, "complete")
+        assert record["asked"]["token"]["label"] == "for the canary's cage"
+        assert record["asked"]["token"]["expires"] > made["at"] and record["reads"] == []
+    assert token.split("_", 2)[2] not in trail.text() and token[-6:] not in trail.text()
+    shown = trail.run("query", "--who", "owner").stdout
+    assert f"token_made {name} until 20" in shown and f"token_revoked {name} until 20" in shown
+
+
+def test_a_token_that_cannot_be_put_on_record_is_neither_made_nor_revoked(private):
+    running = private(env={"AIRSIDE_AUDIT__ROTATE_BYTES": "1"})
+    browser = signed_in(running, "owner")
+    token = browser.make_token("stays")
+    kept = sorted((running.directory / "personal-tokens").iterdir())
+    # Each record begins a file, which has no place to go to any more.
+    shutil.rmtree(running.directory / "audit")
+    made = browser.post("/token", {"csrf": browser.csrf(), "label": "another", "days": "1"})
+    revoked = browser.revoke(id_of(token))
+    for refused in (made, revoked):
+        assert refused.status == 503 and "could not be put on record" in refused.text
+    assert sorted((running.directory / "personal-tokens").iterdir()) == kept
 
 
 def look(client: Raw, name: str, request: dict) -> list[bytes]:

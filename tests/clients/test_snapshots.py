@@ -9,7 +9,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -79,12 +79,17 @@ def asked(**request: str) -> flight.FlightDescriptor:
 
 
 @pytest.fixture
-def customers(gateway, tmp_path) -> Iterator[Customers]:
+def settings() -> str:
+    return SETTINGS
+
+
+@pytest.fixture
+def customers(gateway, tmp_path, settings) -> Iterator[Customers]:
     """A gateway that keeps snapshots on record, on a copy of the demo mesh."""
     directory = tmp_path / "mesh"
     shutil.copytree(gateway.directory, directory, ignore=AUDIT)
     config = directory / "airside.toml"
-    config.write_text(config.read_text() + SETTINGS)
+    config.write_text(config.read_text() + settings)
     running = gateways.serve(config, tmp_path / "gateway.log")
     running.directory, running.users, running.tokens = directory, gateway.users, gateway.tokens
     product = Customers(running)
@@ -149,6 +154,35 @@ def test_what_is_gone_says_so(customers):
             customers.session().info(asked(since=gone))
     log = customers.running.log_text()
     assert "panicked" not in log
+
+
+@pytest.mark.parametrize("settings", ["\n[data]\nrefresh_seconds = 3600\n"])
+def test_asking_again_helps_when_files_were_replaced_or_removed(customers):
+    """Nobody waits for the next look at all files: the dataset that a reader found changed is looked at at once."""
+    file = customers.folder / "part-001.parquet"
+    rows = pq.read_table(file)
+    asked_again(customers, rows.num_rows, lambda: None)
+    pq.write_table(rows.slice(1), customers.folder / ".new")
+    asked_again(customers, rows.num_rows - 1, lambda: (customers.folder / ".new").rename(file))
+    added = customers.folder / "part-002.parquet"
+    pq.write_table(rows.slice(0, 3), customers.folder / ".new")
+    asked_again(
+        customers, 5, lambda: (pq.write_table(rows.slice(0, 2), added), (customers.folder / ".new").rename(file))
+    )
+    asked_again(customers, 3, added.unlink)
+
+
+def asked_again(customers: Customers, rows: int, change: Callable[[], object]) -> None:
+    """After a change the answer is whole or a refusal to ask again, and soon the new one."""
+    change()
+    for _ in range(30):
+        try:
+            assert customers.rows("steward").num_rows == rows
+            return
+        except flight.FlightUnavailableError as refused:
+            assert "ask again" in str(refused)
+            time.sleep(0.2)
+    raise AssertionError("asking again did not help")
 
 
 def test_a_record_that_was_tampered_with_is_no_way_in(customers):

@@ -22,9 +22,8 @@ impl Authenticator {
     /// # Errors
     /// [`AuthnError`] when they are not a user's, or have failed too often.
     pub async fn sign_in(&self, user: &str, password: &Secret) -> Result<Person, AuthnError> {
-        self.basic(user, password).await?;
         let users = self.users().ok_or_else(no_passwords)?;
-        let today = users.get(user).ok_or_else(|| AuthnError::rejected("the user was removed meanwhile"))?;
+        let today = self.basic(&users, user, password).await?;
         Ok(Person::of_users(user, &today.fingerprint))
     }
 
@@ -109,18 +108,23 @@ impl Authenticator {
 
     /// The personal tokens, if they are configured.
     pub fn personal_tokens(&self) -> Option<&PersonalTokens> {
-        self.personal.as_ref()
+        self.personal.as_deref()
     }
 
     /// A password that is a personal token.
-    pub(super) fn personal_token<'a>(&'a self, password: &'a Secret) -> Option<(&'a PersonalTokens, &'a str)> {
+    pub(super) fn personal_token<'a>(&'a self, password: &'a Secret) -> Option<(&'a Arc<PersonalTokens>, &'a str)> {
         let token = password.expose_str().filter(|password| personal::split(password).is_some())?;
         Some((self.personal.as_ref()?, token))
     }
 
     /// Whom a personal token names that comes with a user's name.
-    pub(super) fn personal_as(&self, user: &str, tokens: &PersonalTokens, token: &str) -> Result<Verified, AuthnError> {
-        let verified = self.personal_bearer(tokens, token)?;
+    pub(super) async fn personal_as(
+        &self,
+        user: &str,
+        tokens: &Arc<PersonalTokens>,
+        token: &str,
+    ) -> Result<Verified, AuthnError> {
+        let verified = self.personal_bearer(tokens, token).await?;
         if user == ANYBODY || *user == *verified.subject {
             Ok(verified)
         } else {
@@ -129,8 +133,12 @@ impl Authenticator {
     }
 
     /// Whom a personal token names.
-    pub(super) fn personal_bearer(&self, tokens: &PersonalTokens, token: &str) -> Result<Verified, AuthnError> {
-        self.of_personal(&tokens.verify(token, Utc::now())?)
+    pub(super) async fn personal_bearer(
+        &self,
+        tokens: &Arc<PersonalTokens>,
+        token: &str,
+    ) -> Result<Verified, AuthnError> {
+        self.of_personal(&tokens.verify(token, Utc::now()).await?)
     }
 
     pub(super) fn of_personal(&self, held: &Held) -> Result<Verified, AuthnError> {

@@ -212,15 +212,18 @@ async fn a_personal_token_is_its_owner_by_every_door_while_both_stand() {
     assert!(matches!(without.authenticate(&basic("alice")).await, Err(AuthnError::Rejected { .. })));
 
     let verified = bearer(&replica, text).await.unwrap();
-    assert_eq!(replica.recall(&verified), Some(verified.clone()));
+    assert_eq!(replica.recall(&verified).await, Some(verified.clone()));
     folder.users(&["alice", "bob"]);
     replica.reload();
-    assert!(replica.recall(&verified).is_none() && bearer(&replica, text).await.is_err(), "another password since");
+    assert!(
+        replica.recall(&verified).await.is_none() && bearer(&replica, text).await.is_err(),
+        "another password since"
+    );
 
     let bob = replica.sign_in("bob", &secret()).await.unwrap();
     let (shown_bob, token) = replica.personal_tokens().unwrap().create(&bob, "x", 3, Utc::now()).unwrap();
     let verified = bearer(&replica, token.expose_str().unwrap()).await.unwrap();
     assert!(!replica.personal_tokens().unwrap().revoke(&bob, &shown.id).unwrap());
     assert!(replica.personal_tokens().unwrap().revoke(&bob, &shown_bob.id).unwrap());
-    assert!(replica.recall(&verified).is_none() && bearer(&replica, token.expose_str().unwrap()).await.is_err());
+    assert!(replica.recall(&verified).await.is_none() && bearer(&replica, token.expose_str().unwrap()).await.is_err());
 }

@@ -16,6 +16,6 @@ mod tokens;
 
 pub use token::TokenId;
 pub(super) use tokens::Held;
-pub use tokens::{PersonalToken, PersonalTokenError, PersonalTokens};
+pub use tokens::{DraftToken, PersonalToken, PersonalTokenError, PersonalTokens};
 
 pub(super) use token::{PREFIX, split};

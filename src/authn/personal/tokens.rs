@@ -53,6 +53,20 @@ pub struct PersonalToken {
     pub expires: DateTime<Utc>,
 }
 
+/// A token about to be made.
+pub struct DraftToken {
+    record: Record,
+    shown: PersonalToken,
+    token: Secret,
+}
+
+impl DraftToken {
+    /// What may be shown of it.
+    pub fn shown(&self) -> &PersonalToken {
+        &self.shown
+    }
+}
+
 /// Why a token cannot be made or revoked.
 #[derive(Debug, Error)]
 pub enum PersonalTokenError {
@@ -71,6 +85,17 @@ pub enum PersonalTokenError {
     /// The folder cannot be read or written.
     #[error("tokens cannot be kept at the moment: tell whoever runs this gateway")]
     Folder(#[source] std::io::Error),
+}
+
+impl PersonalTokenError {
+    /// Its kind, as the audit calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Label | Self::Days(_) => "invalid",
+            Self::TooMany(_) | Self::Full => "too_much",
+            Self::Folder(_) => "unavailable",
+        }
+    }
 }
 
 impl PersonalTokens {
@@ -111,31 +136,42 @@ impl PersonalTokens {
         self.max_days
     }
 
-    /// Makes a token for somebody who has just signed in; its text is never to be had again.
+    /// A token for somebody who has just signed in, which is none before it is kept.
     ///
     /// # Errors
-    /// [`PersonalTokenError`].
-    pub fn create(
+    /// [`PersonalTokenError::Label`], [`PersonalTokenError::Days`].
+    pub fn draft(
         &self,
         person: &Person,
         label: &str,
         days: u32,
         now: DateTime<Utc>,
-    ) -> Result<(PersonalToken, Secret), PersonalTokenError> {
+    ) -> Result<DraftToken, PersonalTokenError> {
         if !is_label(label) {
             return Err(PersonalTokenError::Label);
         }
         if !(1..=self.max_days).contains(&days) {
             return Err(PersonalTokenError::Days(self.max_days));
         }
+        let (record, token) = Record::new(person, label, now, DAY * days);
+        Ok(DraftToken { shown: self.shown(&record), record, token: Secret::new(token) })
+    }
+
+    /// Makes the token: its text is never to be had again.
+    ///
+    /// # Errors
+    /// [`PersonalTokenError`].
+    pub fn keep(&self, draft: DraftToken) -> Result<(PersonalToken, Secret), PersonalTokenError> {
+        let DraftToken { record, shown, token } = draft;
+        let now = record.created;
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let theirs = self.records(person)?;
+        let theirs = self.records(&record.person)?;
         let (over, standing): (Vec<_>, Vec<_>) = theirs.into_iter().partition(|record| self.end(record) <= now);
         if standing.len() >= self.max_per_person {
             return Err(PersonalTokenError::TooMany(self.max_per_person));
         }
-        for record in over {
-            self.remove(&record.id)?;
+        for old in over {
+            self.remove(&old.id)?;
         }
         if self.folder.ids("").map_err(PersonalTokenError::Folder)?.len() >= MOST {
             self.remove_expired(now)?;
@@ -143,10 +179,27 @@ impl PersonalTokens {
                 return Err(PersonalTokenError::Full);
             }
         }
-        let (record, token) = Record::new(person, label, now, DAY * days);
         self.folder.write(&record).map_err(PersonalTokenError::Folder)?;
-        tracing::info!(subject = person.subject(), token = %record.id, expires = %record.expires, "a personal token was made");
-        Ok((self.shown(&record), Secret::new(token)))
+        let subject = record.person.subject();
+        tracing::info!(subject, token = %record.id, expires = %record.expires, "a personal token was made");
+        Ok((shown, token))
+    }
+
+    /// Both at once.
+    #[cfg(test)]
+    pub(in crate::authn) fn create(
+        &self,
+        person: &Person,
+        label: &str,
+        days: u32,
+        now: DateTime<Utc>,
+    ) -> Result<(PersonalToken, Secret), PersonalTokenError> {
+        self.keep(self.draft(person, label, days, now)?)
+    }
+
+    /// One of a person's own tokens; none when they have none of this id, whoever else may.
+    pub fn find(&self, person: &Person, id: &TokenId) -> Option<PersonalToken> {
+        self.folder.read(id).filter(|record| record.person.is(person)).map(|record| self.shown(&record))
     }
 
     /// A person's tokens, the newest first; those that are over as well.
@@ -176,8 +229,7 @@ impl PersonalTokens {
     /// # Errors
     /// [`PersonalTokenError::Folder`].
     pub fn revoke(&self, person: &Person, id: &TokenId) -> Result<bool, PersonalTokenError> {
-        let theirs = self.folder.read(id).is_some_and(|record| record.person.is(person));
-        Ok(theirs && self.remove(id)?)
+        Ok(self.find(person, id).is_some() && self.remove(id)?)
     }
 
     /// Revokes any token, for operators; false when there is none of this id.
@@ -207,13 +259,17 @@ impl PersonalTokens {
     }
 
     /// Whose token this is, when it ends, and what tells it from another.
-    pub(in crate::authn) fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Held, AuthnError> {
+    pub(in crate::authn) async fn verify(
+        self: &Arc<Self>,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Held, AuthnError> {
         let id = token::split(token).ok_or_else(|| AuthnError::malformed("not the form of a personal token"))?;
-        let retry_after = self.throttle.wait(id.as_str(), Instant::now());
-        if !retry_after.is_zero() {
-            return Err(AuthnError::Throttled { retry_after });
-        }
-        let Some(record) = self.record(&id).filter(|record| record.is_of(token)) else {
+        self.unthrottled(&id)?;
+        let record = self.record(&id).await;
+        // Guesses sent at once have all passed the first look; each counts before the next is compared.
+        self.unthrottled(&id)?;
+        let Some(record) = record.filter(|record| record.is_of(token)) else {
             self.throttle.failed(id.as_str(), Instant::now());
             return Err(AuthnError::rejected(format!("no such personal token: `{id}`")));
         };
@@ -225,13 +281,24 @@ impl PersonalTokens {
     }
 
     /// The same for a token that was accepted earlier, known by what told it from another; none when it was revoked.
-    pub(in crate::authn) fn recall(&self, entry: &str) -> Option<Held> {
+    pub(in crate::authn) async fn recall(self: &Arc<Self>, entry: &str) -> Option<Held> {
         let id = TokenId::parse(entry.split_once(':')?.0)?;
-        self.record(&id).filter(|record| record.entry() == entry).map(|record| self.held(record))
+        self.record(&id).await.filter(|record| record.entry() == entry).map(|record| self.held(record))
     }
 
-    fn record(&self, id: &TokenId) -> Option<Arc<Record>> {
-        self.remembered.optionally_get_with(id.clone(), || self.folder.read(id).map(Arc::new))
+    fn unthrottled(&self, id: &TokenId) -> Result<(), AuthnError> {
+        let retry_after = self.throttle.wait(id.as_str(), Instant::now());
+        if retry_after.is_zero() { Ok(()) } else { Err(AuthnError::Throttled { retry_after }) }
+    }
+
+    /// The record of this id, its file read where waiting for it holds up nobody.
+    async fn record(self: &Arc<Self>, id: &TokenId) -> Option<Arc<Record>> {
+        if let Some(known) = self.remembered.get(id) {
+            return Some(known);
+        }
+        let (own, id) = (Arc::clone(self), id.clone());
+        let read = move || own.remembered.optionally_get_with(id.clone(), || own.folder.read(&id).map(Arc::new));
+        tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 
     fn records(&self, person: &Person) -> Result<Vec<Record>, PersonalTokenError> {
@@ -279,50 +346,50 @@ impl Held {
 mod tests {
     use super::*;
 
-    fn tokens(dir: &Path, more: &str) -> PersonalTokens {
+    fn tokens(dir: &Path, more: &str) -> Arc<PersonalTokens> {
         let config = toml::from_str(&format!("dir = 'tokens'\n{more}")).unwrap();
-        PersonalTokens::open(&config, dir).unwrap()
+        Arc::new(PersonalTokens::open(&config, dir).unwrap())
     }
 
     fn ada() -> Person {
         Person::of_users("ada", "x")
     }
 
-    #[test]
-    fn a_token_works_on_replicas_until_it_is_revoked_or_over() {
+    #[tokio::test]
+    async fn a_token_works_on_replicas_until_it_is_revoked_or_over() {
         let dir = tempfile::tempdir().unwrap();
         let (here, there) = (tokens(dir.path(), ""), tokens(dir.path(), ""));
         let now = Utc::now();
         let (shown, token) = here.create(&ada(), "laptop", 7, now).unwrap();
         let token = token.expose_str().unwrap();
         assert!(token.ends_with(&shown.last_four));
-        let held = there.verify(token, now).unwrap();
+        let held = there.verify(token, now).await.unwrap();
         assert!(held.person().is(&ada()));
-        assert!(here.recall(&held.entry()).is_some());
-        assert!(matches!(here.verify(token, now + DAY * 7), Err(AuthnError::Expired)));
-        assert!(matches!(tokens(dir.path(), "max_days = 1").verify(token, now + DAY), Err(AuthnError::Expired)));
+        assert!(here.recall(&held.entry()).await.is_some());
+        assert!(matches!(here.verify(token, now + DAY * 7).await, Err(AuthnError::Expired)));
+        assert!(matches!(tokens(dir.path(), "max_days = 1").verify(token, now + DAY).await, Err(AuthnError::Expired)));
 
         let stranger = Person::of_users("eve", "x");
         assert!(!here.revoke(&stranger, &shown.id).unwrap(), "another's is as if it were not there");
         assert!(here.of(&stranger).unwrap().is_empty());
         assert!(here.revoke(&ada(), &shown.id).unwrap() && !here.revoke(&ada(), &shown.id).unwrap());
-        assert!(here.verify(token, now).is_err() && here.recall(&held.entry()).is_none());
+        assert!(here.verify(token, now).await.is_err() && here.recall(&held.entry()).await.is_none());
         std::thread::sleep(REMEMBERED + Duration::from_millis(50));
-        assert!(there.verify(token, now).is_err(), "and a replica notices");
+        assert!(there.verify(token, now).await.is_err(), "and a replica notices");
     }
 
-    #[test]
-    fn no_wrong_secret_opens_it_and_guessing_is_slow() {
+    #[tokio::test]
+    async fn no_wrong_secret_opens_it_and_guessing_is_slow() {
         let dir = tempfile::tempdir().unwrap();
         let tokens = tokens(dir.path(), "");
         let (shown, token) = tokens.create(&ada(), "laptop", 1, Utc::now()).unwrap();
         let token = token.expose_str().unwrap();
         let other = format!("airp_{}_{}", shown.id, "A".repeat(43));
         for _ in 0..5 {
-            assert!(matches!(tokens.verify(&other, Utc::now()), Err(AuthnError::Rejected { .. })));
+            assert!(matches!(tokens.verify(&other, Utc::now()).await, Err(AuthnError::Rejected { .. })));
         }
-        assert!(matches!(tokens.verify(&other, Utc::now()), Err(AuthnError::Throttled { .. })));
-        assert!(matches!(tokens.verify(token, Utc::now()), Err(AuthnError::Throttled { .. })));
+        assert!(matches!(tokens.verify(&other, Utc::now()).await, Err(AuthnError::Throttled { .. })));
+        assert!(matches!(tokens.verify(token, Utc::now()).await, Err(AuthnError::Throttled { .. })));
         for text in std::fs::read_dir(dir.path().join("tokens")).unwrap().map(|entry| entry.unwrap().path()) {
             assert!(!std::fs::read_to_string(&text).unwrap().contains(token), "the token itself is nowhere");
         }
@@ -347,8 +414,8 @@ mod tests {
         assert_eq!(tokens.all().unwrap().len(), 1);
     }
 
-    #[test]
-    fn foreign_files_in_the_folder_are_ignored() {
+    #[tokio::test]
+    async fn foreign_files_in_the_folder_are_ignored() {
         let dir = tempfile::tempdir().unwrap();
         let tokens = tokens(dir.path(), "");
         let (shown, token) = tokens.create(&ada(), "laptop", 1, Utc::now()).unwrap();
@@ -360,11 +427,11 @@ mod tests {
         std::fs::copy(&own, folder.join(format!("{}.json", TokenId::fresh("ada")))).unwrap();
         std::fs::create_dir(folder.join(format!("{}.json", TokenId::fresh("ada")))).unwrap();
         assert_eq!(tokens.of(&ada()).unwrap(), std::slice::from_ref(&shown));
-        assert!(tokens.verify(token.expose_str().unwrap(), Utc::now()).is_ok());
+        assert!(tokens.verify(token.expose_str().unwrap(), Utc::now()).await.is_ok());
 
         std::fs::write(&own, "{").unwrap();
         std::thread::sleep(REMEMBERED + Duration::from_millis(50));
-        assert!(tokens.verify(token.expose_str().unwrap(), Utc::now()).is_err());
+        assert!(tokens.verify(token.expose_str().unwrap(), Utc::now()).await.is_err());
     }
 
     #[cfg(unix)]

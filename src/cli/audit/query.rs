@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::Place;
-use crate::audit::{Filter, Found, find};
+use crate::audit::{Asked, Filter, Found, find};
 
 #[derive(Debug, Args)]
 pub struct Query {
@@ -128,8 +128,14 @@ fn table(found: &Found) -> String {
         &outcome,
         &rows,
         &plain(&reads.join(" ")),
-        &plain(found.asked().statement.as_deref().unwrap_or_default()),
+        &plain(&text(found.asked())),
     ])
+}
+
+/// The statement; or what was done with which personal token.
+fn text(asked: &Asked) -> String {
+    let token = || asked.token.as_ref().map(|token| format!("{} {token}", asked.question));
+    asked.statement.clone().or_else(token).unwrap_or_default()
 }
 
 fn object(found: &Found) -> serde_json::Value {
@@ -195,11 +201,7 @@ fn csv(found: &Found) -> String {
         who.groups.join(" "),
         who.purpose.clone(),
         asked.question.clone(),
-        asked
-            .statement
-            .clone()
-            .or_else(|| asked.digest.as_ref().map(|digest| format!("#{digest}")))
-            .unwrap_or_default(),
+        asked.digest.as_ref().map_or_else(|| text(asked), |digest| format!("#{digest}")),
         asked.parameters.join(" "),
         if opening.is_some() { each(&|read| read.dataset.clone()) } else { asked.tables.join("; ") },
         each(&|read| read.snapshot.clone().unwrap_or_default()),

@@ -21,7 +21,7 @@ use tonic::{Request, Status};
 use super::masked;
 use crate::gateway::insight::AskedAs;
 use crate::product::Mask;
-use crate::serve::proto::ProductRequest;
+use crate::serve::proto::{Argument, ProductRequest};
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(120);
@@ -39,7 +39,7 @@ pub enum Way {
     Statement,
     /// A prepared statement.
     Prepared,
-    /// GetSchema of the path: no rows.
+    /// GetSchema of the path, or of the request where a path will not do: no rows.
     Schema,
 }
 
@@ -47,6 +47,11 @@ impl Way {
     /// All of them; the first that gives rows sets what the others are held against.
     pub const ALL: [Self; 6] =
         [Self::Path, Self::ProductRequest, Self::Sql, Self::Statement, Self::Prepared, Self::Schema];
+
+    /// Whether it can ask for this: a path takes no arguments.
+    pub fn takes(self, asked: &AskedAs) -> bool {
+        self != Self::Path || asked.arguments.as_ref().is_none_or(Vec::is_empty)
+    }
 
     /// Its name in reports.
     pub fn name(self) -> &'static str {
@@ -109,13 +114,15 @@ impl Client {
 
     /// Asks for everything of a product.
     pub async fn ask(&self, way: Way, asked: &AskedAs) -> Result<Seen, Status> {
-        let by_path = FlightDescriptor::new_path(asked.path.clone());
+        let by_path = || FlightDescriptor::new_path(asked.path.clone());
+        let by_request = || {
+            let arguments = asked.arguments.iter().flatten().map(Argument::from).collect();
+            let request = ProductRequest { address: asked.address.clone(), arguments, ..ProductRequest::default() };
+            FlightDescriptor::new_cmd(request.encode_to_vec())
+        };
         match way {
-            Way::Path => self.rows(by_path, asked).await,
-            Way::ProductRequest => {
-                let request = ProductRequest { address: asked.address.clone(), ..ProductRequest::default() };
-                self.rows(FlightDescriptor::new_cmd(request.encode_to_vec()), asked).await
-            }
+            Way::Path => self.rows(by_path(), asked).await,
+            Way::ProductRequest => self.rows(by_request(), asked).await,
             Way::Sql => self.rows(FlightDescriptor::new_cmd(asked.sql.clone()), asked).await,
             Way::Statement => {
                 let command = CommandStatementQuery { query: asked.sql.clone(), transaction_id: None };
@@ -123,7 +130,8 @@ impl Client {
             }
             Way::Prepared => self.prepared(asked).await,
             Way::Schema => {
-                let reply = self.flight().get_schema(self.request(by_path)).await?.into_inner();
+                let descriptor = if Way::Path.takes(asked) { by_path() } else { by_request() };
+                let reply = self.flight().get_schema(self.request(descriptor)).await?.into_inner();
                 let schema = Schema::try_from(&reply).map_err(|error| Status::internal(error.to_string()))?;
                 Ok(Seen { schema: Arc::new(schema), rows: None, stray: Vec::new() })
             }

@@ -20,7 +20,7 @@ use self::client::{Client, Seen, Way};
 use crate::authn::{Authenticator, Role};
 use crate::gateway::Gateway;
 use crate::gateway::insight::{Mismatch, TestOutcome};
-use crate::mesh::{Denial, Expectation, PolicyTest};
+use crate::mesh::{Denial, Expectation, PolicyTest, TestSubject};
 use crate::seal::SealKeys;
 use crate::serve::flight::{FlightConfig, FlightListener, TicketConfig};
 
@@ -94,7 +94,7 @@ impl Stage {
 async fn play(client: &Client, outcome: &TestOutcome) -> Vec<Mismatch> {
     let mut mismatches = Vec::new();
     let mut first: Option<Seen> = None;
-    for way in Way::ALL {
+    for way in Way::ALL.into_iter().filter(|way| way.takes(&outcome.asked)) {
         let answer = client.ask(way, &outcome.asked).await;
         match (&outcome.test.expect, answer) {
             (Expectation::Granted { .. }, Ok(seen)) => {
@@ -115,7 +115,10 @@ async fn play(client: &Client, outcome: &TestOutcome) -> Vec<Mismatch> {
             }
         }
     }
-    mismatches.extend(listings::check(client, outcome, first.as_ref()).await);
+    // Named queries are no tables.
+    if outcome.asked.arguments.is_none() {
+        mismatches.extend(listings::check(client, outcome, first.as_ref()).await);
+    }
     mismatches
 }
 
@@ -124,9 +127,17 @@ fn compare(way: Way, outcome: &TestOutcome, first: Option<&Seen>, seen: &Seen) -
     let on = way.name();
     let test: &PolicyTest = &outcome.test;
     let names = |seen: &Seen| seen.schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
-    let decided: Vec<String> = outcome.shown.iter().map(|(column, _)| column.clone()).collect();
-    let mut found: Vec<Option<Mismatch>> =
-        vec![Mismatch::unless_equal(on, "columns", decided.join(", "), names(seen).join(", "))];
+    // A dataset's columns are those decided about; a query has its own.
+    let decided = || outcome.shown.iter().map(|(column, _)| column.clone()).collect::<Vec<_>>();
+    let columns = match (&test.subject, &test.expect) {
+        (TestSubject::Product(_), _) => Some(decided()),
+        (TestSubject::Query(..), Expectation::Granted { columns, .. }) => columns.clone(),
+        (TestSubject::Query(..), Expectation::Denied(_)) => None,
+    };
+    let mut found: Vec<Option<Mismatch>> = Vec::new();
+    found.extend(
+        columns.map(|columns| Mismatch::unless_equal(on, "columns", columns.join(", "), names(seen).join(", "))),
+    );
     if let Some(first) = first {
         let told = |seen: &Seen| format!("{:?}", listings::fields(&seen.schema));
         found.push(Mismatch::unless_equal(on, "schema, which the path before told otherwise", told(first), told(seen)));
@@ -158,6 +169,12 @@ fn refusal(status: &tonic::Status) -> String {
     format!("{:?}: {}", status.code(), status.message())
 }
 
+/// A refusal without what is another one each time.
+fn words(status: &tonic::Status) -> String {
+    let refusal = refusal(status);
+    refusal.split_once(" (error id ").map_or(refusal.as_str(), |(words, _)| words).to_owned()
+}
+
 /// Each way to deny has its code.
 fn refused(way: Way, denial: Denial, status: &tonic::Status) -> Option<Mismatch> {
     let expected = match denial {
@@ -176,6 +193,6 @@ async fn same_as_missing(client: &Client, way: Way, outcome: &TestOutcome, statu
         Ok(_) => return Mismatch::unless_equal(way.name(), "a name that nothing bears", "a refusal", "an answer"),
         Err(other) => other,
     };
-    let expected = refusal(&other).replace(&nothing, &name);
-    Mismatch::unless_equal(way.name(), "the words for what does not exist", expected, refusal(status))
+    let expected = words(&other).replace(&nothing, &name);
+    Mismatch::unless_equal(way.name(), "the words for what does not exist", expected, words(status))
 }

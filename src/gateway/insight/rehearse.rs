@@ -13,9 +13,10 @@ use crate::gateway::Gateway;
 use crate::gateway::error::AnswerError;
 use crate::gateway::publish::Published;
 use crate::gateway::question::{Caller, ProductQuestion, Question};
-use crate::mesh::{Denial, Expectation, PolicyTest};
+use crate::mesh::{Denial, Expectation, PolicyTest, TestSubject};
 use crate::policy::{Decision, Grant};
-use crate::product::{Address, Mask, Name};
+use crate::product::{Address, Argument, Mask, Name};
+use crate::query::QueryErrorKind;
 
 /// Which tests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,19 +57,34 @@ pub struct AskedAs {
     pub path: Vec<String>,
     /// As a statement.
     pub sql: String,
+    /// The arguments; none of what is no named query.
+    pub arguments: Option<Vec<(String, Argument)>>,
     masks: Vec<(String, Mask)>,
 }
 
 impl AskedAs {
-    fn new(published: &Published, address: &Address, shown: &[(String, Option<Mask>)]) -> Self {
-        let found = published.mesh().resolve(address);
-        let (product, dataset) = match &found {
-            Some((product, dataset)) => (product.id.name.to_string(), dataset.name.to_string()),
-            None => (address.name.to_string(), address.name.to_string()),
+    fn new(published: &Published, subject: &TestSubject, shown: &[(String, Option<Mask>)]) -> Self {
+        let address = subject.address();
+        let arguments = match subject {
+            TestSubject::Product(_) => None,
+            TestSubject::Query(_, arguments) => Some(arguments.clone()),
         };
+        let found = match subject {
+            TestSubject::Product(_) => published
+                .mesh()
+                .resolve(address)
+                .map(|(product, dataset)| (product.id.name.to_string(), dataset.name.to_string())),
+            TestSubject::Query(..) => published
+                .mesh()
+                .resolve_query(address)
+                .map(|(product, query)| (product.id.name.to_string(), query.name.to_string())),
+        };
+        let (product, dataset) = found.unwrap_or_else(|| (address.name.to_string(), address.name.to_string()));
         let masks = shown.iter().filter_map(|(column, mask)| Some((column.clone(), (*mask)?))).collect();
+        let call = call_with(arguments.as_deref());
         Self {
-            sql: format!("SELECT * FROM {}", table_of(address, &dataset)),
+            sql: format!("SELECT * FROM {}{call}", table_of(address, &dataset)),
+            arguments,
             domain: address.domain.to_string(),
             versioned: address.version.is_some(),
             address: address.to_string(),
@@ -86,18 +102,22 @@ impl AskedAs {
 
     /// The same, asked of a name that nothing bears; with the name that is replaced, and by what.
     pub fn missing(&self) -> (Self, String, String) {
-        let named = self.path.get(1).map(|part| part.split('@').next().unwrap_or_default()).unwrap_or_default();
+        // A query is called by its own name, a dataset is found by its product's.
+        let last = self.path.len().saturating_sub(1);
+        let named_at = if self.arguments.is_some() { last } else { 1 };
+        let named = self.path.get(named_at).map(|part| part.split('@').next().unwrap_or_default()).unwrap_or_default();
         // As long as the other, since nothing should hang on that.
         let nothing: String = named.chars().rev().map(|c| if c == 'q' { 'x' } else { 'q' }).collect();
         let replaced = |text: &str| text.replace(named, &nothing);
-        let path = self.path.iter().enumerate().map(|(at, part)| if at == 1 { replaced(part) } else { part.clone() });
+        let path =
+            self.path.iter().enumerate().map(|(at, part)| if at == named_at { replaced(part) } else { part.clone() });
         let domain = &self.domain;
         let rest =
             |text: &str| text.strip_prefix(&format!("{domain}.")).map(|rest| format!("{domain}.{}", replaced(rest)));
         let missing = Self {
             path: path.collect(),
             address: rest(&self.address).unwrap_or_default(),
-            sql: format!("SELECT * FROM \"{domain}\".\"{}\"", nothing),
+            sql: format!("SELECT * FROM \"{domain}\".\"{nothing}\"{}", call_with(self.arguments.as_deref())),
             ..self.clone()
         };
         (missing, named.to_owned(), nothing)
@@ -175,8 +195,11 @@ impl Gateway {
         let domains = published.mesh().domains().values();
         let tests = domains.flat_map(|domain| domain.tests.iter().map(move |test| (domain.name.as_str(), test)));
         let shown = |test: &PolicyTest| {
-            let found = published.mesh().resolve(&test.product);
-            found.is_some_and(|(product, _)| published.shows(viewer, &product))
+            let product = match &test.subject {
+                TestSubject::Product(address) => published.mesh().resolve(address).map(|(product, _)| product),
+                TestSubject::Query(address, _) => published.mesh().resolve_query(address).map(|(product, _)| product),
+            };
+            product.is_some_and(|product| published.shows(viewer, &product))
         };
         tests
             .filter(|(domain, test)| selection.takes(domain, test) && shown(test))
@@ -187,7 +210,7 @@ impl Gateway {
     async fn rehearse_one(&self, test: Arc<PolicyTest>) -> TestOutcome {
         let published = self.published.load_full();
         let mut outcome = TestOutcome {
-            asked: AskedAs::new(&published, &test.product, &[]),
+            asked: AskedAs::new(&published, &test.subject, &[]),
             test: Arc::clone(&test),
             mismatches: Vec::new(),
             shown: Vec::new(),
@@ -201,15 +224,19 @@ impl Gateway {
             }
         };
         let caller = caller(principal, test.purpose.clone());
-        let (mismatches, shown) = decided(&published, &test, &caller);
-        outcome.asked = AskedAs::new(&published, &test.product, &shown);
+        let (mismatches, shown) = match &test.subject {
+            TestSubject::Product(address) => decided(&published, address, &test, &caller),
+            // What it reads has been decided about when it is asked.
+            TestSubject::Query(address, _) => (served(&published, address).into_iter().collect(), Vec::new()),
+        };
+        outcome.asked = AskedAs::new(&published, &test.subject, &shown);
         (outcome.mismatches, outcome.shown) = (mismatches, shown);
         // Over the gateway's own paths it is always now.
         if outcome.mismatches.is_empty() && test.at.is_none() {
-            let asked = [
-                ("address", Question::Product(ProductQuestion::all(test.product.clone()))),
-                ("statement", Question::Sql(outcome.asked.sql.clone())),
-            ];
+            let arguments = outcome.asked.arguments.clone().unwrap_or_default();
+            let product = ProductQuestion { arguments, ..ProductQuestion::all(test.subject.address().clone()) };
+            let asked =
+                [("address", Question::Product(product)), ("statement", Question::Sql(outcome.asked.sql.clone()))];
             for (on, question) in asked {
                 outcome.mismatches.extend(self.answered(on, &test, &caller, &question).await);
             }
@@ -249,14 +276,30 @@ fn refusal(error: &AnswerError) -> Option<Denial> {
         AnswerError::NotFound(_) => Some(Denial::Hidden),
         AnswerError::NotGranted(_) => Some(Denial::Unreadable),
         AnswerError::PurposeNeeded { .. } => Some(Denial::Purpose),
+        AnswerError::Query(error) => match error.kind() {
+            QueryErrorKind::UnknownTable => Some(Denial::Hidden),
+            QueryErrorKind::NotGranted => Some(Denial::Unreadable),
+            _ => None,
+        },
         _ => None,
     }
 }
 
+/// A query that is not served passes no test, whatever the test expects.
+fn served(published: &Published, address: &Address) -> Option<Mismatch> {
+    let found = if published.query(address).is_some() { "served" } else { "not served" };
+    Mismatch::unless_equal("decision", "query", "served", found)
+}
+
 /// What the decision is, against what the test expects; and the columns that it shows.
-fn decided(published: &Published, test: &PolicyTest, caller: &Caller) -> (Vec<Mismatch>, Vec<(String, Option<Mask>)>) {
+fn decided(
+    published: &Published,
+    address: &Address,
+    test: &PolicyTest,
+    caller: &Caller,
+) -> (Vec<Mismatch>, Vec<(String, Option<Mask>)>) {
     const ON: &str = "decision";
-    let Some((product, dataset)) = published.mesh().resolve(&test.product) else {
+    let Some((product, dataset)) = published.mesh().resolve(address) else {
         return (Mismatch::unless_equal(ON, "product", "served", "not served").into_iter().collect(), Vec::new());
     };
     let at = test.at.unwrap_or_else(Utc::now);
@@ -305,4 +348,17 @@ fn table_of(address: &Address, dataset: &str) -> String {
         None => format!("\"{}\".\"{dataset}\"", address.domain),
         Some(version) => format!("\"{}\".\"{dataset}@{version}\"", address.domain),
     }
+}
+
+/// The arguments of a call as SQL has them; nothing where nothing is called.
+fn call_with(arguments: Option<&[(String, Argument)]>) -> String {
+    let Some(arguments) = arguments else { return String::new() };
+    let literal = |argument: &Argument| match argument {
+        Argument::Null => "NULL".to_owned(),
+        Argument::Flag(flag) => flag.to_string(),
+        Argument::Number(number) => number.clone(),
+        Argument::Text(text) => format!("'{}'", text.replace('\'', "''")),
+    };
+    let given: Vec<_> = arguments.iter().map(|(name, argument)| format!("{name} => {}", literal(argument))).collect();
+    format!("({})", given.join(", "))
 }

@@ -7,9 +7,9 @@ use std::str::FromStr;
 
 use serde_json::{Map as Claims, Number, Value as Claim};
 
-use crate::product::Mask;
-use crate::product::odcs::Faults;
 use crate::product::odcs::yaml::{Map, Node, Value};
+use crate::product::odcs::{Faults, argument};
+use crate::product::{Argument, Mask};
 
 /// Deepest nesting of claims.
 const DEPTH: usize = 8;
@@ -189,4 +189,21 @@ pub(super) fn masks(node: &Node, faults: &mut Faults<'_>) -> Option<BTreeMap<Str
         }
     }
     Some(masks)
+}
+
+/// A named query's arguments, each by the name of its parameter.
+pub(super) fn arguments(node: &Node, faults: &mut Faults<'_>) -> Option<Vec<(String, Argument)>> {
+    let Some(map) = node.map() else {
+        faults.add(node.line, format!("`arguments` must be a mapping, not {}", node.kind()));
+        return None;
+    };
+    let mut arguments = Vec::new();
+    for entry in &map.entries {
+        let Some(argument) = argument(&entry.value) else {
+            faults.add(entry.value.line, format!("an argument is one value, not {}", entry.value.kind()));
+            return None;
+        };
+        arguments.push((entry.key.written().unwrap_or_default(), argument));
+    }
+    Some(arguments)
 }

@@ -21,7 +21,7 @@ use std::path::Path;
 use crate::fault::Fault;
 use crate::product::{Name, Product};
 pub(crate) use faults::Faults;
-pub(crate) use reading::TABLE;
+pub(crate) use reading::{TABLE, argument};
 use shape::Shape;
 use yaml::Node;
 

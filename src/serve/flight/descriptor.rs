@@ -126,7 +126,7 @@ pub fn seal(question: &Question) -> query::Asked {
             columns: question.columns.clone(),
             filter: question.filter.clone().unwrap_or_default(),
             limit: question.limit,
-            arguments: question.arguments.iter().map(sealed_argument).collect(),
+            arguments: question.arguments.iter().map(proto::Argument::from).collect(),
             // Which snapshot answers stands beside the question.
             since: question.since.clone().unwrap_or_default(),
             ..ProductRequest::default()
@@ -168,17 +168,19 @@ fn argument(given: proto::Argument) -> (String, Argument) {
 
 /// As [`argument`] reads it again: a number that only a `double` could carry must not lose digits on the way, so it
 /// travels as a text, which means the same.
-fn sealed_argument((name, argument): &(String, Argument)) -> proto::Argument {
-    let value = match argument {
-        Argument::Null => None,
-        Argument::Flag(flag) => Some(Value::Flag(*flag)),
-        Argument::Number(number) => Some(match number.parse() {
-            Ok(integer) => Value::Integer(integer),
-            Err(_) => Value::Text(number.clone()),
-        }),
-        Argument::Text(text) => Some(Value::Text(text.clone())),
-    };
-    proto::Argument { name: name.clone(), value }
+impl From<&(String, Argument)> for proto::Argument {
+    fn from((name, argument): &(String, Argument)) -> Self {
+        let value = match argument {
+            Argument::Null => None,
+            Argument::Flag(flag) => Some(Value::Flag(*flag)),
+            Argument::Number(number) => Some(match number.parse() {
+                Ok(integer) => Value::Integer(integer),
+                Err(_) => Value::Text(number.clone()),
+            }),
+            Argument::Text(text) => Some(Value::Text(text.clone())),
+        };
+        Self { name: name.clone(), value }
+    }
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ pub(super) fn unreadable(file: &SnapshotFile, error: ParquetError) -> SourceErro
     let name = file.meta.location.to_string();
     match classify(&error) {
         Some(SourceFault::Changed) => SourceError::Changed { file: name },
-        Some(SourceFault::Unavailable) => SourceError::io(name, error),
+        Some(SourceFault::Unavailable | SourceFault::Busy) => SourceError::io(name, error),
         Some(SourceFault::Damaged) | None => SourceError::Damaged { file: name, reason: error.to_string() },
     }
 }

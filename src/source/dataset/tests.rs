@@ -1,6 +1,8 @@
 //! Datasets over files that the tests write; here is what they share.
 
 mod agreement;
+mod counting;
+mod footers;
 mod places;
 mod scanning;
 mod snapshots;

@@ -12,6 +12,7 @@ mod servers;
 mod table;
 mod types;
 
+pub(crate) use queries::argument;
 pub(crate) use servers::TABLE;
 
 use std::path::Path;

@@ -135,7 +135,7 @@ fn parameter(item: &Map, name: Option<Name>, faults: &mut Faults<'_>) -> Option<
 }
 
 /// A scalar as an argument. A collection has been reported.
-fn argument(node: &Node) -> Option<Argument> {
+pub(crate) fn argument(node: &Node) -> Option<Argument> {
     match &node.value {
         Value::Null => Some(Argument::Null),
         Value::Flag(flag) => Some(Argument::Flag(*flag)),

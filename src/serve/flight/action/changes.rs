@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_flight::Action;
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 use tonic::{Request, Response, Status};
@@ -49,10 +49,13 @@ impl Flight {
         let addresses = |products: Vec<String>| products.iter().map(|product| Address::parse(product)).collect();
         let products: Option<Vec<Address>> = products.map(addresses).transpose()?;
         let authenticator = Arc::clone(&self.authenticator);
-        let follower = Box::new(move || authenticator.recall(&verified));
+        let follower = Box::new(move || {
+            let (authenticator, verified) = (Arc::clone(&authenticator), verified.clone());
+            async move { authenticator.recall(&verified).await }.boxed()
+        });
         let mut feed = self.gateway.feed(follower, caller.purpose, products)?;
         // What may not be followed is refused before the stream begins.
-        let first = feed.now()?;
+        let first = feed.now().await?;
         let later = stream::try_unfold((feed, end), |(mut feed, end)| async move {
             Ok(next(&mut feed, end).await?.map(|changes| (changes, (feed, end))))
         });

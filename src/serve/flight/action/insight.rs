@@ -139,7 +139,7 @@ fn done(outcome: TestOutcome) -> TestDone {
     let file = Path::new(&test.file).file_name().map(|name| name.to_string_lossy().into_owned());
     TestDone {
         name: test.name.clone(),
-        product: test.product.to_string(),
+        product: test.subject.to_string(),
         file: format!("tests/{}", file.unwrap_or_default()),
         line: test.line,
         passed: mismatches.is_empty(),

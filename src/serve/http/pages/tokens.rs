@@ -10,7 +10,9 @@ use maud::{Markup, html};
 
 use super::session::{Sent, Session};
 use super::{Pages, layout};
+use crate::audit::{Entry, Failure, Outcome};
 use crate::authn::{PersonalToken, PersonalTokenError, PersonalTokens, TokenId};
+use crate::gateway::{AnswerError, TokenAct};
 use crate::seal::Secret;
 
 /// What the form offers at first, in days.
@@ -21,25 +23,25 @@ pub(super) async fn show(State(pages): State<Arc<Pages>>, session: Session) -> R
     with_list(&pages, &session, StatusCode::OK, &html! {}).await
 }
 
-/// Makes a token.
+/// Makes a token, once that is on record.
 pub(super) async fn create(State(pages): State<Arc<Pages>>, sent: Sent) -> Response {
-    let (person, label) = (sent.session.person.clone(), sent.field("label").trim().to_owned());
-    let days = sent.field("days").trim().parse().unwrap_or(0);
-    let created = work(&pages, move |tokens| tokens.create(&person, &label, days, Utc::now())).await;
-    match created {
+    match made_on_record(&pages, &sent).await {
         Ok((token, secret)) => with_list(&pages, &sent.session, StatusCode::OK, &made(&pages, &token, &secret)).await,
         Err(refusal) => refused(&pages, &sent.session, refusal).await,
     }
 }
 
-/// Revokes one of the person's own; another's is as one that is not there.
+async fn made_on_record(pages: &Arc<Pages>, sent: &Sent) -> Result<(PersonalToken, Secret), Refusal> {
+    let (person, label) = (sent.session.person.clone(), sent.field("label").trim().to_owned());
+    let days = sent.field("days").trim().parse().unwrap_or(0);
+    let draft = work(pages, move |tokens| tokens.draft(&person, &label, days, Utc::now())).await?;
+    let entry = pages.gateway.record_token(&sent.session.principal, TokenAct::Make, draft.shown()).await?;
+    closed(entry, work(pages, move |tokens| tokens.keep(draft)).await)
+}
+
+/// Revokes one of the person's own, once that is on record; another's is as one that is not there.
 pub(super) async fn revoke(State(pages): State<Arc<Pages>>, sent: Sent) -> Response {
-    let (person, id) = (sent.session.person.clone(), TokenId::parse(sent.field("id")));
-    let revoked = match id {
-        Some(id) => work(&pages, move |tokens| tokens.revoke(&person, &id)).await,
-        None => Ok(false),
-    };
-    match revoked {
+    match revoked_on_record(&pages, &sent).await {
         Ok(true) => Redirect::to("/token").into_response(),
         Ok(false) => {
             let said = html! { p.refusal { "You have no such token." } };
@@ -49,12 +51,39 @@ pub(super) async fn revoke(State(pages): State<Arc<Pages>>, sent: Sent) -> Respo
     }
 }
 
+async fn revoked_on_record(pages: &Arc<Pages>, sent: &Sent) -> Result<bool, Refusal> {
+    let Some(id) = TokenId::parse(sent.field("id")) else { return Ok(false) };
+    let person = sent.session.person.clone();
+    let Some(token) = work(pages, move |tokens| Ok(tokens.find(&person, &id))).await? else { return Ok(false) };
+    let entry = pages.gateway.record_token(&sent.session.principal, TokenAct::Revoke, &token).await?;
+    let person = sent.session.person.clone();
+    closed(entry, work(pages, move |tokens| tokens.revoke(&person, &token.id)).await)
+}
+
+/// Puts on record what became of it.
+fn closed<T>(entry: Entry, outcome: Result<T, Refusal>) -> Result<T, Refusal> {
+    match &outcome {
+        Ok(_) => entry.close(Outcome::Complete, None),
+        Err(Refusal::Token(error)) => entry.close(Outcome::Failed, Some(Failure::new(error.kind(), None))),
+        Err(Refusal::Off | Refusal::Unrecorded(_)) => entry.close(Outcome::Failed, None),
+    }
+    outcome
+}
+
 /// Why there is no answer from the tokens' folder.
 enum Refusal {
     /// There are no personal tokens here.
     Off,
     /// What was asked cannot be.
     Token(PersonalTokenError),
+    /// It cannot be put on record, so it is not done.
+    Unrecorded(AnswerError),
+}
+
+impl From<AnswerError> for Refusal {
+    fn from(error: AnswerError) -> Self {
+        Self::Unrecorded(error)
+    }
 }
 
 /// Files are read and written where waiting for them holds up nobody.
@@ -85,6 +114,7 @@ async fn refused(pages: &Arc<Pages>, session: &Session, refusal: Refusal) -> Res
             };
             (status, error.to_string())
         }
+        Refusal::Unrecorded(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     };
     with_list(pages, session, status, &html! { p.refusal { (what) } }).await
 }
@@ -106,6 +136,7 @@ async fn with_list(pages: &Arc<Pages>, session: &Session, status: StatusCode, sa
         Err(Refusal::Off) => html! { h1 { "Tokens" } p.refusal { "This gateway keeps no personal tokens." } },
         // What was done is told nevertheless: a new token is shown this once.
         Err(Refusal::Token(error)) => html! { h1 { "Tokens" } (said) p.refusal { (error) } },
+        Err(Refusal::Unrecorded(error)) => html! { h1 { "Tokens" } (said) p.refusal { (error) } },
     };
     layout::page(status, "Tokens", Some(session), &body)
 }
