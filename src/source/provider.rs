@@ -25,9 +25,6 @@ use super::dataset::DatasetSource;
 /// How many times as wide as the columns of its filters the others of a scan are, for it to pay to decode them late.
 /// Measured over TPC-H: queries 4, 6 and 12 are below it and took 1.4 to 1.8 times as long when they decoded late.
 const WORTH_WAITING: usize = 2;
-/// What it costs besides to choose rows, as bytes of a row that could be decoded meanwhile. Query 15 (three numbers by a
-/// date) took 1.7 times as long when it decoded late, queries 3 and 14 as long as ever.
-const CHOOSING: usize = 16;
 
 /// All rows and columns of a dataset, under the contract's names and in its order.
 #[derive(Debug)]
@@ -71,7 +68,7 @@ impl BaseTable {
         let width = |columns: &[usize]| columns.iter().map(|column| self.source.width(*column)).sum::<Option<usize>>();
         match (width(&filtered), width(&others)) {
             (Some(filtered), Some(others)) if !filters.is_empty() => {
-                others > WORTH_WAITING * filtered + CHOOSING || !filters.iter().all(cannot_fail)
+                others > WORTH_WAITING * filtered || !filters.iter().all(cannot_fail)
             }
             _ => true,
         }
