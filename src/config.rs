@@ -29,13 +29,13 @@ pub struct Config {
     /// Who may come in.
     #[serde(default)]
     pub authn: AuthnConfig,
-    /// The gRPC listener.
+    /// The gRPC listeners.
     #[serde(default)]
     pub flight: FlightConfig,
     /// The HTTP listener.
     #[serde(default)]
     pub http: HttpConfig,
-    /// TLS for both.
+    /// TLS for all of them.
     pub tls: Option<TlsConfig>,
     /// Object stores and their credentials.
     #[serde(default)]
@@ -163,7 +163,7 @@ impl Config {
         if self.tls.as_ref().is_some_and(|tls| tls.client_certificate_required) && !asks_for_certificates {
             return Err("`tls.client_certificate_required` needs `tls.client_ca`");
         }
-        if self.audit.is_none() && !self.flight.addr.ip().is_loopback() {
+        if self.audit.is_none() && self.flight.is_beyond_loopback() {
             return Err(
                 "a gateway that listens beyond loopback says where its audit goes: write a section `[audit]`, \
                         be it `to = \"off\"`",

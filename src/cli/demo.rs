@@ -45,6 +45,6 @@ impl Demo {
         let mut config = Config::load(&generated.config)?;
         config.flight.addr = self.flight_addr;
         config.http.addr = self.http_addr;
-        serve(config, |addresses| print!("{}", demo::announcement(addresses.flight, addresses.http)))
+        serve(config, |addresses| print!("{}", demo::announcement(addresses.flight[0].addr, addresses.http.addr)))
     }
 }

@@ -1,7 +1,6 @@
 //! `airside serve`: put together what the configuration names, and serve until told to stop.
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +19,9 @@ use crate::gateway::{self, Data, Gateway};
 use crate::mesh::{WatchConfig, Watcher};
 use crate::query::Engine;
 use crate::seal::SealKeys;
-use crate::serve::flight::FlightListener;
+use crate::serve::flight::FlightServer;
 use crate::serve::http::{HttpServer, SignIn};
-use crate::serve::{Tls, Webhook};
+use crate::serve::{Bound, Tls, Webhook};
 use crate::source::{History, Stores};
 use crate::telemetry;
 
@@ -43,22 +42,28 @@ impl Serve {
 
 /// Where a running gateway listens.
 pub struct Addresses {
-    pub flight: SocketAddr,
-    pub http: SocketAddr,
-    pub encrypted: bool,
-    http_encrypted: bool,
+    /// The section's own first; there is always that one.
+    pub flight: Vec<Bound>,
+    pub http: Bound,
 }
 
 impl Addresses {
     /// The line that scripts wait for.
     pub fn ready(&self) -> String {
-        let flight = if self.encrypted { "grpc+tls" } else { "grpc" };
-        let http = if self.http_encrypted { "https" } else { "http" };
-        format!("ready flight={flight}://{} http={http}://{}", self.flight, self.http)
+        format!("ready flight={} http={}", self.flight_urls(), url(("http", "https"), self.http))
+    }
+
+    fn flight_urls(&self) -> String {
+        let urls: Vec<String> = self.flight.iter().map(|bound| url(("grpc", "grpc+tls"), *bound)).collect();
+        urls.join(",")
     }
 }
 
-/// Serves until SIGTERM or Ctrl-C, then drains. `ready` is called once both listeners are bound and the mesh is published.
+fn url((plain, encrypted): (&str, &str), bound: Bound) -> String {
+    format!("{}://{}", if bound.encrypted { encrypted } else { plain }, bound.addr)
+}
+
+/// Serves until SIGTERM or Ctrl-C, then drains. `ready` is called once every listener is bound and the mesh is published.
 pub fn serve(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<dyn Error>> {
     // Queries have a runtime of their own, so this one only moves messages.
     let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("airside-rpc").enable_all().build()?;
@@ -105,7 +110,7 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
 
     let draining = CancellationToken::new();
     let ended = CancellationToken::new();
-    let flight = FlightListener::bind(
+    let flight = FlightServer::bind(
         &config.flight,
         &config.tickets,
         tls.as_ref(),
@@ -118,15 +123,10 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
         authenticator: Arc::clone(&authenticator),
         keys,
         session_ttl: config.authn.session_ttl,
-        flight: (flight.addr()?, flight.is_encrypted()),
+        flight: flight.first(),
     };
     let http = HttpServer::bind(&config.http, tls, Arc::clone(&gateway), metrics, draining.clone(), sign_in).await?;
-    let addresses = Addresses {
-        flight: flight.addr()?,
-        http: http.addr()?,
-        encrypted: flight.is_encrypted(),
-        http_encrypted: http.is_encrypted(),
-    };
+    let addresses = Addresses { flight: flight.bound(), http: http.bound() };
 
     let refresh = Duration::from_secs(config.data.refresh_seconds.max(1));
     let follower = {
@@ -139,12 +139,12 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
     }
     let mut flight = tokio::spawn(flight.serve(draining.clone(), ended.clone()));
     let http = tokio::spawn(http.serve(ended.clone()));
-    tracing::info!(flight = %addresses.flight, http = %addresses.http, tls = addresses.encrypted, "serving");
+    tracing::info!(flight = addresses.flight_urls(), http = %addresses.http.addr, "serving");
     ready(&addresses);
 
     tokio::select! {
         name = stop.recv() => tracing::info!(signal = name, "draining"),
-        ended = &mut flight => return Err(ended.err().map_or_else(|| "the gRPC listener ended".into(), Into::into)),
+        ended = &mut flight => return Err(ended.err().map_or_else(|| "the gRPC listeners ended".into(), Into::into)),
     }
     draining.cancel();
     let patience = Duration::from_secs(config.drain.seconds);

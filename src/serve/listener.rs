@@ -1,9 +1,18 @@
-//! The rule for listening without TLS: on loopback only, unless somebody wrote down otherwise.
+//! Addresses listened on, and the rule for listening without TLS: on loopback only, unless somebody wrote down otherwise.
 
 use std::io;
 use std::net::SocketAddr;
 
 use thiserror::Error;
+
+/// An address listened on, its port known.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// The address.
+    pub addr: SocketAddr,
+    /// Whether connections are encrypted.
+    pub encrypted: bool,
+}
 
 /// Why a listener did not start.
 #[derive(Debug, Error)]

@@ -7,7 +7,7 @@ mod listener;
 mod tls;
 mod webhooks;
 
-pub use listener::ListenError;
+pub use listener::{Bound, ListenError};
 pub use tls::{Tls, TlsConfig, TlsError};
 pub use webhooks::{Webhook, WebhookConfig, WebhookError};
 

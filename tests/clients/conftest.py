@@ -237,9 +237,9 @@ def connect_adbc(running: Gateway, user: str, **options: str) -> adbc.Connection
     return adbc.connect(running.flight, db_kwargs={**credentials, **options}, autocommit=True)
 
 
-def connect_flight(running: Gateway, user: str, **options) -> Session:
+def connect_flight(running: Gateway, user: str, at: str | None = None, **options) -> Session:
     """pyarrow.flight, after the basic handshake; a service shows its token."""
-    client = flight.FlightClient(running.flight, **options)
+    client = flight.FlightClient(at or running.flight, **options)
     if token := running.tokens.get(user):
         return Session(client, (b"authorization", f"Bearer {token}".encode()))
     known = running.users[user]

@@ -18,7 +18,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-READY = re.compile(r"^ready flight=(grpc(?:\+tls)?://\S+) http=(https?://\S+)$")
+READY = re.compile(r"^ready flight=((?:,?grpc(?:\+tls)?://[^,\s]+)+) http=(https?://\S+)$")
 USER = re.compile(r"^user (\S+) password (\S+) groups (\S*)$")
 
 # A debug build generates the demo data and plans queries slowly; what takes longer than this hangs.
@@ -65,11 +65,16 @@ class Gateway:
     process: subprocess.Popen
     log: Path
     directory: Path | None = None
-    flight: str = ""
+    # Every Flight listener, the configuration's first one first.
+    listeners: list[str] = field(default_factory=list)
     http: str = ""
     users: dict[str, User] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     stdout: list[str] = field(default_factory=list)
+
+    @property
+    def flight(self) -> str:
+        return self.listeners[0]
 
     @property
     def address(self) -> str:
@@ -160,7 +165,7 @@ def start(arguments, log: Path, *, env=None, complete=lambda gateway: True) -> G
     lines: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
     end = time.monotonic() + START_TIMEOUT
-    while not gateway.flight or not complete(gateway):
+    while not gateway.listeners or not complete(gateway):
         try:
             line = lines.get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty:
@@ -188,7 +193,7 @@ def _read(stream, lines: queue.Queue) -> None:
 def _understand(gateway: Gateway, line: str) -> None:
     gateway.stdout.append(line)
     if ready := READY.match(line):
-        gateway.flight, gateway.http = ready.groups()
+        gateway.listeners, gateway.http = ready[1].split(","), ready[2]
     elif user := USER.match(line):
         name, password, groups = user.groups()
         gateway.users[name] = User(name, password, tuple(filter(None, groups.split(","))))

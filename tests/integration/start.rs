@@ -56,6 +56,17 @@ fn it_does_not_listen_beyond_loopback_without_tls() {
 }
 
 #[test]
+fn no_listener_is_left_without_tls_by_the_others() {
+    let text = "[mesh]\nroots = [\"mesh\"]\n[flight]\naddr = \"127.0.0.1:0\"\n[http]\naddr = \"127.0.0.1:0\"\n[audit]\nto = \"off\"\n\
+        [[flight.listeners]]\naddr = \"127.0.0.1:0\"\n[[flight.listeners]]\naddr = \"0.0.0.0:0\"\n";
+    let file = configured("plaintext_listeners", text);
+    check_refusal(&run(&["serve", "--config", &file]), "`flight.listeners.addr` is 0.0.0.0:0, beyond loopback");
+    let unwatched = text.replace("[audit]\nto = \"off\"\n", "");
+    let file = configured("unwatched_listeners", &unwatched);
+    check_refusal(&run(&["serve", "--config", &file]), "where its audit goes");
+}
+
+#[test]
 fn a_misspelt_setting_is_refused_by_name() {
     let file = configured("misspelt", "[mesh]\nroots = [\"mesh\"]\n[flihgt]\naddr = \"127.0.0.1:0\"\n");
     check_refusal(&run(&["serve", "--config", &file]), "flihgt");

@@ -22,7 +22,7 @@ use crate::gateway::Gateway;
 use crate::gateway::insight::{Mismatch, TestOutcome};
 use crate::mesh::{Denial, Expectation, PolicyTest, TestSubject};
 use crate::seal::SealKeys;
-use crate::serve::flight::{FlightConfig, FlightListener, TicketConfig};
+use crate::serve::flight::{FlightConfig, FlightServer, TicketConfig};
 
 /// How long the stage may take to clear.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -74,12 +74,12 @@ impl Stage {
         let config = FlightConfig { addr: SocketAddr::from(([127, 0, 0, 1], 0)), ..FlightConfig::default() };
         let tickets = TicketConfig::default();
         let authenticator = Arc::new(authenticator);
-        let listener =
-            FlightListener::bind(&config, &tickets, None, keys.clone(), Arc::clone(gateway), authenticator).await?;
-        let addr = listener.addr()?;
+        let server =
+            FlightServer::bind(&config, &tickets, None, keys.clone(), Arc::clone(gateway), authenticator).await?;
+        let addr = server.first().addr;
         let ended = CancellationToken::new();
         let until = ended.clone();
-        let task = tokio::spawn(listener.serve(until, CancellationToken::new()));
+        let task = tokio::spawn(server.serve(until, CancellationToken::new()));
         Ok(Self { addr, ended, task })
     }
 

@@ -7,6 +7,7 @@ mod action;
 mod authenticate;
 mod body;
 mod compression;
+mod config;
 mod cut;
 mod deadline;
 mod describe;
@@ -33,7 +34,8 @@ mod session;
 mod sql;
 mod ticket;
 
-pub use server::{FlightConfig, FlightListener, TicketConfig};
+pub use config::{FlightConfig, TicketConfig};
+pub use server::FlightServer;
 
 use std::pin::Pin;
 use std::sync::Arc;

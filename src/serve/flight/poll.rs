@@ -161,7 +161,11 @@ impl Flight {
         // Whoever called it off meanwhile is not told that it was planned.
         self.gateway.check_cancelled(&caller, id)?;
         match outcome {
-            Some(Ok(info)) => {
+            Some(Ok(mut info)) => {
+                // It may have been planned for a poll at another listener.
+                for endpoint in &mut info.endpoint {
+                    endpoint.location = self.endpoints.locations();
+                }
                 Ok(Response::new(PollInfo { info: Some(info), progress: Some(1.0), ..PollInfo::default() }))
             }
             Some(Err(error)) => {

@@ -5,7 +5,6 @@ mod site;
 
 pub use site::LoginConfig;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +26,7 @@ use crate::authn::Authenticator;
 use crate::gateway::Gateway;
 use crate::seal::SealKeys;
 use crate::serve::connections::{self, Manners};
-use crate::serve::listener::{ListenError, refuse_plaintext};
+use crate::serve::listener::{Bound, ListenError, refuse_plaintext};
 use crate::serve::tls::Tls;
 
 /// The section `[http]`.
@@ -76,8 +75,8 @@ pub struct SignIn {
     pub keys: SealKeys,
     /// How long a session lasts.
     pub session_ttl: Duration,
-    /// Where the gRPC listener is, and whether it has TLS.
-    pub flight: (SocketAddr, bool),
+    /// Where clients connect to, unless the configuration says otherwise.
+    pub flight: Bound,
 }
 
 /// What machines ask for.
@@ -90,6 +89,7 @@ struct Probed {
 /// A bound HTTP listener.
 pub struct HttpServer {
     listener: TcpListener,
+    bound: Bound,
     tls: Option<Tls>,
     router: Router,
 }
@@ -109,12 +109,12 @@ impl HttpServer {
     ) -> Result<Self, ListenError> {
         let tls = tls.filter(|_| config.tls);
         config.check(tls.is_some())?;
-        let listener =
-            TcpListener::bind(config.addr).await.map_err(|source| ListenError::Bind { addr: config.addr, source })?;
-        let addr = listener.local_addr().map_err(|source| ListenError::Bind { addr: config.addr, source })?;
+        let refused = |source| ListenError::Bind { addr: config.addr, source };
+        let listener = TcpListener::bind(config.addr).await.map_err(refused)?;
+        let bound = Bound { addr: listener.local_addr().map_err(refused)?, encrypted: tls.is_some() };
         let people = match &config.login {
-            Some(login) => for_people(login, addr, tls.is_some(), Arc::clone(&gateway), sign_in)
-                .map_err(|reason| ListenError::Login { addr, reason })?,
+            Some(login) => for_people(login, bound, Arc::clone(&gateway), sign_in)
+                .map_err(|reason| ListenError::Login { addr: bound.addr, reason })?,
             None => Router::new(),
         };
         let probed = Arc::new(Probed { gateway, metrics, draining });
@@ -125,20 +125,12 @@ impl HttpServer {
             .with_state(probed)
             .merge(people)
             .layer(CatchPanicLayer::new());
-        Ok(Self { listener, tls, router })
+        Ok(Self { listener, bound, tls, router })
     }
 
     /// The address listened on.
-    ///
-    /// # Errors
-    /// When the operating system does not tell.
-    pub fn addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Whether connections are encrypted.
-    pub fn is_encrypted(&self) -> bool {
-        self.tls.is_some()
+    pub fn bound(&self) -> Bound {
+        self.bound
     }
 
     /// Serves until the drain has ended.
@@ -149,17 +141,11 @@ impl HttpServer {
 }
 
 /// The pages for people, or where others could listen in a page that says so.
-fn for_people(
-    config: &LoginConfig,
-    addr: SocketAddr,
-    encrypted: bool,
-    gateway: Arc<Gateway>,
-    sign_in: SignIn,
-) -> Result<Router, String> {
+fn for_people(config: &LoginConfig, bound: Bound, gateway: Arc<Gateway>, sign_in: SignIn) -> Result<Router, String> {
     let SignIn { authenticator, keys, session_ttl, flight } = sign_in;
-    let flight = FlightAddress::new(config, flight.0, flight.1)?;
-    let Some(site) = Site::new(config, addr, encrypted)? else {
-        tracing::warn!(%addr, "signing in is off: this address is beyond loopback and has no TLS");
+    let flight = FlightAddress::new(config, flight.addr, flight.encrypted)?;
+    let Some(site) = Site::new(config, bound.addr, bound.encrypted)? else {
+        tracing::warn!(addr = %bound.addr, "signing in is off: this address is beyond loopback and has no TLS");
         return Ok(pages::off());
     };
     if let Some(tokens) = authenticator.personal_tokens() {

@@ -30,7 +30,7 @@ impl Flight {
         let expires = UNIX_EPOCH + Duration::from_millis(u64::try_from(expires).unwrap_or_default());
         let renewed = FlightEndpoint {
             ticket: Some(Ticket { ticket }),
-            location: endpoint.location,
+            location: self.endpoints.locations(),
             expiration_time: Some(expires.into()),
             app_metadata: endpoint.app_metadata,
         };
