@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::alike::alike;
 use super::changes;
 use super::errors;
 use super::example::Example;
@@ -266,6 +267,9 @@ struct Asked {
 
 impl Comparison<'_> {
     fn dataset(&mut self, old: Option<Side<'_>>, new: Option<Side<'_>>) -> Option<DatasetDifference> {
+        if old.as_ref().zip(new.as_ref()).is_some_and(|(old, new)| alike(old, new)) {
+            return None;
+        }
         let side = new.or(old)?;
         let product = side.product.id.to_string();
         let name = side.dataset.name.as_str();

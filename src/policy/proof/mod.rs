@@ -11,6 +11,7 @@
 //! The composition of permits, ceilings, forbids and masks is written a second time here, as conditions instead of
 //! decisions. `tests` holds it against the decisions over generated policies, principals and rows.
 
+mod alike;
 mod alive;
 mod changes;
 mod compare;

@@ -84,6 +84,12 @@ impl Solver {
         Ok(Self { runtime, program, limit, running: None, answers: HashMap::new() })
     }
 
+    /// Whether nothing has been put to the process.
+    #[cfg(test)]
+    pub(super) fn is_unasked(&self) -> bool {
+        self.running.is_none() && self.answers.is_empty()
+    }
+
     /// Whether the right condition holds wherever the left one does.
     pub(super) fn ask(&mut self, question: &Question<'_>) -> Answer {
         if decided(&question.left) == Some(false) || decided(&question.right) == Some(true) {

@@ -135,6 +135,11 @@ impl Mesh {
         self
     }
 
+    pub(in crate::policy) fn attribute(mut self, name: &str, ty: AttributeType) -> Self {
+        self.attributes.insert(name.to_owned(), ty);
+        self
+    }
+
     pub(in crate::policy) fn version(mut self, product: Arc<Product>) -> Self {
         self.domains.get_mut(product.id.domain.as_str()).unwrap().products.push(product);
         self

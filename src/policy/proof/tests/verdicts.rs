@@ -1,7 +1,9 @@
 //! One change each, and what is said of it.
 
 use super::{LIMIT, between};
-use crate::policy::proof::prove;
+use crate::policy::GroupsAbove;
+use crate::policy::proof::solver::{self, Solver};
+use crate::policy::proof::{GroupChange, MeshSide, compare, prove};
 use crate::policy::tests::fixtures::Mesh;
 
 const READ: &str = r#"@id("known") permit (principal in Group::"analysts", action in [Action::"discover", Action::"readColumn"], resource in Domain::"sales");"#;
@@ -112,6 +114,42 @@ fn what_nobody_can_come_to_see_is_no_difference() {
            when {{ context.purpose == "a" && context.purpose == "b" }};"#
     ));
     assert_eq!(between(&old, &new), Vec::<String>::new());
+}
+
+#[test]
+fn what_did_not_change_asks_no_solver() {
+    let open = r#"permit (principal, action in [Action::"discover", Action::"query"], resource);"#;
+    let read =
+        r#"permit (principal in Group::"analysts", action == Action::"readColumn", resource in Domain::"sales");"#;
+    let asks = |old: &Mesh, new: &Mesh| {
+        let (old, new, none) = (old.load(), new.load(), GroupsAbove::new());
+        let side = |mesh| MeshSide { policies: mesh, groups: &none };
+        solver::on_a_deep_stack(|| {
+            let mut solver = Solver::start(LIMIT).unwrap();
+            compare::compare(&mut solver, side(&old.policies), side(&new.policies), &|_| {});
+            !solver.is_unasked()
+        })
+        .unwrap()
+    };
+    let mesh = || Mesh::new(read).governance(open);
+    assert!(!asks(&mesh(), &mesh()));
+    assert!(asks(&mesh(), &Mesh::new(&read.replace("analysts", "others")).governance(open)));
+}
+
+#[test]
+fn a_group_put_within_another_is_wider_though_no_policy_changed() {
+    let mesh = Mesh::new(&rows("true"));
+    let loaded = mesh.load();
+    let (apart, within) = (GroupsAbove::new(), GroupsAbove::from([("interns".into(), ["analysts".into()].into())]));
+    let side = |groups| MeshSide { policies: &loaded.policies, groups };
+    let between = |old, new| compare(side(old), side(new), LIMIT, &|_| {}).unwrap();
+    let wider = between(&apart, &within);
+    let change = |added| GroupChange { group: "interns".to_owned(), within: "analysts".to_owned(), added };
+    assert_eq!(wider.groups, [change(true)]);
+    assert!(!wider.permits_no_more() && wider.datasets.is_empty());
+    let narrower = between(&within, &apart);
+    assert_eq!(narrower.groups, [change(false)]);
+    assert!(narrower.permits_no_more());
 }
 
 #[test]
