@@ -3,18 +3,19 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark stops at whatever surprises it")]
 
+mod orders;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use airside::policy::{Decision, DomainPolicies, Grant, Policies, PolicyInput, PolicySource};
 use airside::principal::{Identity, Principal, Purpose};
-use airside::product::{Column, Dataset, Location, Mask, Name, Origin, Product, ProductId, Status, Version};
+use airside::product::{Dataset, Product};
 use airside::query::{Engine, EngineConfig, FileRows, GovernedTable, Limits, MaskKey, Rows, Statement};
 use airside::source::{DatasetSource, Stores, StoresConfig};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::DataType;
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures::StreamExt;
 use parquet::arrow::ArrowWriter;
@@ -78,55 +79,6 @@ fn write(path: &Path, mixed: bool) {
     }
 }
 
-fn product() -> (Arc<Product>, Arc<Dataset>) {
-    let column = |name: &str, data_type, mask_default| Column {
-        name: name.into(),
-        physical_name: name.into(),
-        data_type,
-        nullable: false,
-        unique: false,
-        description: None,
-        classification: "internal".into(),
-        tags: BTreeSet::new(),
-        mask_default,
-    };
-    let dataset = Arc::new(Dataset {
-        name: Name::parse("orders").expect("a name"),
-        description: None,
-        columns: vec![
-            column("id", DataType::Int64, None),
-            column("region", DataType::Utf8, None),
-            column("note", DataType::Utf8, None),
-            column("email", DataType::Utf8, Some(Mask::Hmac)),
-            column("salary", DataType::Int64, None),
-        ],
-        primary_key: Vec::new(),
-        foreign_keys: Vec::new(),
-        quality: Vec::new(),
-        origin: Origin::Files(Location { url: "orders.parquet".into(), server: "bench".into() }),
-    });
-    let product = Product {
-        id: ProductId { domain: Name::parse("sales").expect("a name"), name: Name::parse("orders").expect("a name") },
-        version: Version { major: 1, minor: 0, patch: 0 },
-        status: Status::Active,
-        default_version: true,
-        title: None,
-        description: None,
-        classification: "internal".into(),
-        tags: BTreeSet::new(),
-        owner: "sales".into(),
-        purposes: BTreeSet::new(),
-        roles: Vec::new(),
-        datasets: vec![Arc::clone(&dataset)],
-        queries: Vec::new(),
-        promises: Vec::new(),
-        support: Vec::new(),
-        lines: airside::product::Lines::default(),
-        file: PathBuf::new(),
-    };
-    (Arc::new(product), dataset)
-}
-
 fn grant(product: &Arc<Product>, dataset: &Arc<Dataset>, group: &str) -> Grant {
     let source = PolicySource { file: "orders.cedar".into(), text: POLICY.into() };
     let policies = DomainPolicies { policies: vec![source], products: vec![Arc::clone(product)] };
@@ -161,7 +113,7 @@ struct World {
 
 impl World {
     async fn open(root: &Path, engine: Engine) -> Self {
-        let (product, dataset) = product();
+        let (product, dataset) = orders::product();
         let stores = Stores::new(&StoresConfig::default(), root).expect("local files");
         let root = root.to_str().expect("a path in Unicode");
         let source = DatasetSource::open(&stores, root, &product.id, &dataset).await.expect("a readable dataset");

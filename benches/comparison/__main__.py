@@ -25,7 +25,9 @@ from .works import WORKS
 def main() -> int:
     wanted = _arguments()
     sizes = SMOKE if wanted.smoke else FULL
-    given = {"runs": wanted.runs, "scale": wanted.scale}
+    given = {"runs": wanted.runs, "scale": wanted.scale, "products": wanted.products}
+    if wanted.products is not None:
+        given["fewer_products"] = wanted.products // 10
     sizes = dataclasses.replace(sizes, **{name: value for name, value in given.items() if value is not None})
     if "debug" in gateways.binary().parts and not wanted.smoke:
         print(f"{gateways.binary()} looks like a debug build: its times mean nothing", file=sys.stderr)
@@ -63,10 +65,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=WORKS, metavar="WORK", help=f"one of {', '.join(WORKS)}")
     parser.add_argument("--runs", type=int, help="rounds that count")
     parser.add_argument("--scale", help="of the TPC-H data")
+    parser.add_argument("--products", type=_products, help="of the mesh, measured beside a tenth of them")
     parser.add_argument("--smoke", action="store_true", help="as little as shows that the benches work")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown too")
     parser.add_argument("--data", type=Path, default=_cache(), metavar="FOLDER", help="where the data is kept")
     return parser.parse_args()
+
+
+def _products(given: str) -> int:
+    if (products := int(given)) < 10:
+        raise argparse.ArgumentTypeError("at least 10, so that there is a tenth")
+    return products
 
 
 def _cache() -> Path:
