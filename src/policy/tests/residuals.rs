@@ -529,7 +529,7 @@ fn world(principal: &Principal, row: &BTreeMap<&'static str, Literal>) -> Entiti
     .unwrap()
 }
 
-fn cedar_permits(policies: &str, purpose: &str, world: &Entities) -> bool {
+fn cedar_permits(policies: &PolicySet, purpose: &str, world: &Entities) -> bool {
     let context = Context::from_pairs([
         ("purpose".to_owned(), RestrictedExpression::new_string(purpose.to_owned())),
         ("now".to_owned(), RestrictedExpression::new_datetime(NOW)),
@@ -543,7 +543,7 @@ fn cedar_permits(policies: &str, purpose: &str, world: &Entities) -> bool {
         None,
     )
     .unwrap();
-    let response = Authorizer::new().is_authorized(&request, &PolicySet::from_str(policies).unwrap(), world);
+    let response = Authorizer::new().is_authorized(&request, policies, world);
     let errors: Vec<_> = response.diagnostics().errors().map(ToString::to_string).collect();
     assert!(errors.is_empty(), "a checked policy errored: {errors:?}");
     response.decision() == CedarDecision::Allow
@@ -583,12 +583,16 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
         Decision::Discoverable => RowFilter::Nothing,
         Decision::PurposeNeeded(_) | Decision::Hidden => return Err(TestCaseError::fail("hidden")),
     };
+    // Parsed once: it takes longer than everything else together.
+    let parsed = |text: &str| PolicySet::from_str(text).unwrap();
+    let of_domain = parsed(&format!("{domain}{forbids}"));
+    let (of_all, ceilings) = (parsed(&format!("{global}{forbids}")), parsed(&ceilings));
     for row in &case.rows {
         let world = world(&case.principal, row);
-        let permitted = |policies: &str| cedar_permits(policies, case.purpose, &world);
-        let by_domain = permitted(&format!("{domain}{forbids}"));
+        let permitted = |policies: &PolicySet| cedar_permits(policies, case.purpose, &world);
+        let by_domain = permitted(&of_domain);
         let within = case.ceilings.is_empty() || permitted(&ceilings);
-        let expected = permitted(&format!("{global}{forbids}")) || (by_domain && within);
+        let expected = permitted(&of_all) || (by_domain && within);
         prop_assert_eq!(
             holds(&rows, row) == Some(true),
             expected,
