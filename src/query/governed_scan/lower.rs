@@ -40,8 +40,8 @@ impl Lowering<'_> {
         match filter {
             RowFilter::All => Ok(lit(true)),
             RowFilter::Nothing => Ok(lit(false)),
-            RowFilter::And(parts) => self.combine(parts, Operator::And),
-            RowFilter::Or(parts) => self.combine(parts, Operator::Or),
+            RowFilter::And(parts) => self.combine(&needed(parts), Operator::And),
+            RowFilter::Or(parts) => self.combine(&parts.iter().collect::<Vec<_>>(), Operator::Or),
             RowFilter::Compare { column, op, value } => {
                 let (column, data_type) = self.column(column)?;
                 compare(column, &data_type, *op, value)
@@ -92,7 +92,7 @@ impl Lowering<'_> {
     }
 
     /// A tree as flat as can be: policies may be many.
-    fn combine(&self, parts: &[RowFilter], op: Operator) -> Result<Expr> {
+    fn combine(&self, parts: &[&RowFilter], op: Operator) -> Result<Expr> {
         match parts {
             [] => Ok(lit(op == Operator::And)),
             [part] => self.lower(part),
@@ -101,6 +101,32 @@ impl Lowering<'_> {
                 Ok(binary(self.combine(left, op)?, op, self.combine(right, op)?))
             }
         }
+    }
+}
+
+/// Conjuncts without those that others imply: what is asked of a value asks for one as well. Parquet decodes a column
+/// for each conjunct that looks at it.
+fn needed(parts: &[RowFilter]) -> Vec<&RowFilter> {
+    let asked = |column: &str| {
+        parts.iter().any(|part| !matches!(part, RowFilter::Present { .. }) && is_false_of_null(part, column))
+    };
+    let implied = |part: &RowFilter| matches!(part, RowFilter::Present { column, present: true } if asked(column));
+    parts.iter().filter(|part| !implied(part)).collect()
+}
+
+/// Whether a filter never holds where the column is NULL.
+fn is_false_of_null(filter: &RowFilter, null: &str) -> bool {
+    match filter {
+        RowFilter::All => false,
+        RowFilter::Nothing => true,
+        RowFilter::And(parts) => parts.iter().any(|part| is_false_of_null(part, null)),
+        RowFilter::Or(parts) => parts.iter().all(|part| is_false_of_null(part, null)),
+        RowFilter::CompareColumns { left, right, .. } => left == null || right == null,
+        RowFilter::Present { column, present } => *present && column == null,
+        RowFilter::Compare { column, .. }
+        | RowFilter::In { column, .. }
+        | RowFilter::Like { column, .. }
+        | RowFilter::Flag { column, .. } => column == null,
     }
 }
 
@@ -141,7 +167,7 @@ fn like_pattern(elements: &[PatternElement]) -> String {
 }
 
 /// A text of the column's type; none for other types.
-fn text(data_type: &DataType, text: String) -> Option<ScalarValue> {
+pub(super) fn text(data_type: &DataType, text: String) -> Option<ScalarValue> {
     match data_type {
         DataType::Utf8 => Some(ScalarValue::Utf8(Some(text))),
         DataType::LargeUtf8 => Some(ScalarValue::LargeUtf8(Some(text))),

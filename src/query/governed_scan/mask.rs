@@ -15,12 +15,14 @@ use arrow::datatypes::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Datelike, NaiveDate};
+use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::lower::text;
 use crate::product::Mask;
 use crate::query::MaskKey;
 
@@ -48,6 +50,16 @@ impl MaskExpr {
             return Err(DataFusionError::Internal(format!("mask {mask} on {data_type}")));
         }
         Ok(Self { mask, column, data_type: data_type.clone(), key: key.clone() })
+    }
+}
+
+/// What a mask shows in every row, where that does not depend on the column's values: then nobody reads them. With
+/// `has_no_null` none of them is NULL.
+pub(super) fn constant(mask: Mask, data_type: &DataType, has_no_null: bool) -> Option<ScalarValue> {
+    match mask {
+        Mask::Null => ScalarValue::try_from(data_type).ok(),
+        Mask::Redact if has_no_null => text(data_type, REDACTED.to_owned()),
+        Mask::Redact | Mask::Hmac | Mask::Partial | Mask::Year => None,
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{CastExpr, Column};
+use datafusion::physical_expr::expressions::{CastExpr, Column, lit};
 use datafusion::physical_expr::projection::ProjectionExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -20,7 +21,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::leaf::{Leaf, Raw, opaque};
 use super::lower::lower;
-use super::mask::MaskExpr;
+use super::mask::{MaskExpr, constant};
 use crate::policy::{Grant, RowFilter};
 use crate::query::interrupt::Interrupt;
 use crate::query::planning::DerivedPlanner;
@@ -105,12 +106,15 @@ impl GovernedProvider {
         let mut shown = Vec::with_capacity(projection.len());
         for at in projection {
             let granted = self.grant.columns().get(*at).ok_or_else(|| broken("a column beyond the grant"))?;
-            let raw = position(granted.index).ok_or_else(|| broken("a column beyond the files"))?;
-            let field = raw_schema.field(raw);
-            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), raw));
+            let raw_index = position(granted.index).ok_or_else(|| broken("a column beyond the files"))?;
+            let field = raw_schema.field(raw_index);
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), raw_index));
             let expr = match granted.mask {
                 None => column,
-                Some(mask) => Arc::new(MaskExpr::new(mask, column, field.data_type(), &self.key)?),
+                Some(mask) => match constant(mask, field.data_type(), has_no_null(&raw, raw_index)) {
+                    Some(value) => lit(value),
+                    None => Arc::new(MaskExpr::new(mask, column, field.data_type(), &self.key)?),
+                },
             };
             shown.push(ProjectionExpr::new(expr, schema.field(shown.len()).name().clone()));
         }
@@ -120,6 +124,12 @@ impl GovernedProvider {
         let leaf = Leaf::new(Arc::clone(&self.name), raw, rows, shown, schema);
         Ok(DataSourceExec::from_data_source(leaf))
     }
+}
+
+/// Whether the files are known to hold no NULL in a column.
+fn has_no_null(raw: &Raw, column: usize) -> bool {
+    let Raw::Files(files) = raw else { return false };
+    files.statistics().column_statistics.get(column).is_some_and(|known| known.null_count == Precision::Exact(0))
 }
 
 /// Something that loading should have refused.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::metrics::MetricValue;
@@ -111,6 +111,50 @@ async fn row_groups_pages_and_blooms_are_pruned() {
     for fallible in ["1000 / (id + 1) >= 0", "email = '***'", "CAST(code AS BIGINT) = 74765180"] {
         let kept = pruned(&format!("SELECT id FROM sales.g WHERE {fallible}")).await;
         assert_eq!((kept.groups, kept.blooms.0, kept.rows.0), ((4, 4), 0, 0), "{fallible}");
+    }
+}
+
+/// The columns that the reader is asked for, and the values of the statement's first column.
+async fn read(world: &Fixture, sql: &str) -> (Vec<String>, Vec<Option<String>>) {
+    let plan = world.plan(sql, Vec::new()).await.unwrap();
+    let [leaf] = leaves(&plan.runnable.plan).try_into().unwrap_or_else(|_| panic!("one leaf in {sql}"));
+    let mut scan = leaf.inside(plan.runnable.context.session_config());
+    while let Some(child) = scan.children().first().map(|child| Arc::clone(child)) {
+        scan = child;
+    }
+    let names = scan.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let batches: Vec<RecordBatch> = world.execute(plan).try_collect().await.unwrap();
+    let texts = |batch: &RecordBatch| {
+        let texts = batch.column(0).as_string::<i32>();
+        texts.iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    (names, batches.iter().flat_map(texts).collect())
+}
+
+#[tokio::test]
+async fn what_a_mask_shows_alike_in_every_row_is_not_read() {
+    let mut world = Fixture::with_threads(1);
+    let texts = |texts: [Option<&str>; 4]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+    let region = texts([Some("EU"), Some("US"), Some("EU"), None]);
+    let gaps = texts([Some("a"), Some("b"), None, Some("d")]);
+    let full = texts([Some("a"), Some("b"), Some("c"), Some("d")]);
+    let batch = RecordBatch::try_from_iter([("region", region), ("gaps", gaps), ("full", full)]).unwrap();
+    world.write("m.parquet", &[batch], 2);
+    let columns = ["region", "gaps", "full"].map(|name| column(name, DataType::Utf8));
+    for (table, mask) in [("redacted", Mask::Redact), ("nothing", Mask::Null), ("tail", Mask::Partial)] {
+        let shows = Shows { rows: equal("region", "EU"), masks: &[("gaps", mask), ("full", mask)], hidden: &[] };
+        world.add(table, &columns, "m.parquet", shows).await;
+    }
+    let (stars, star) = (|| Some("***".to_owned()), || Some("*".to_owned()));
+    for (column, table, reads, shows) in [
+        ("full", "redacted", "", [stars(), stars()]),
+        ("gaps", "redacted", "gaps", [stars(), None]),
+        ("full", "nothing", "", [None, None]),
+        ("gaps", "nothing", "", [None, None]),
+        ("full", "tail", "full", [star(), star()]),
+    ] {
+        let (names, values) = read(&world, &format!("SELECT {column} FROM sales.{table}")).await;
+        assert_eq!((names.join(" ").as_str(), values.as_slice()), (reads, &shows[..]), "{column}, {table}");
     }
 }
 

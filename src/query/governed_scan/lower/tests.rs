@@ -279,6 +279,33 @@ proptest! {
 }
 
 #[test]
+fn what_is_asked_of_a_value_asks_for_one_as_well() {
+    let schema = batch().schema();
+    let present = |column: &str| RowFilter::Present { column: column.into(), present: true };
+    let absent = |column: &str| RowFilter::Present { column: column.into(), present: false };
+    let one =
+        |column: &str| RowFilter::Compare { column: column.into(), op: Comparison::Equal, value: Literal::Number(1) };
+    let columns = RowFilter::CompareColumns { left: "i8".into(), op: Comparison::Less, right: "i8".into() };
+    let either = |parts: &[RowFilter]| RowFilter::Or(parts.to_vec());
+    for (parts, expected) in [
+        (vec![present("i8"), one("i8")], "i8@0 = 1"),
+        (vec![one("i8"), present("i8"), present("i8")], "i8@0 = 1"),
+        (vec![present("i8"), columns.clone(), present("i8")], "i8@0 < i8@0"),
+        (vec![present("i8"), either(&[one("i8"), columns.clone()])], "i8@0 = 1 OR i8@0 < i8@0"),
+        // Nothing else asks for it.
+        (vec![present("i8"), one("i64")], "i8@0 IS NOT NULL AND i64@1 = 1"),
+        (vec![present("i8"), either(&[one("i8"), one("i64")])], "i8@0 IS NOT NULL AND (i8@0 = 1 OR i64@1 = 1)"),
+        (vec![absent("i8"), one("i64")], "i8@0 IS NULL AND i64@1 = 1"),
+        (vec![present("i8"), absent("i64")], "i8@0 IS NOT NULL AND i64@1 IS NULL"),
+        (vec![present("i8"), present("i8")], "i8@0 IS NOT NULL AND i8@0 IS NOT NULL"),
+    ] {
+        let filter = RowFilter::And(parts);
+        check(&filter);
+        assert_eq!(lower(&filter, &schema, &|name| schema.index_of(name).ok()).unwrap().to_string(), expected);
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let schema = batch().schema();
     let compare = |column: &str, value| RowFilter::Compare { column: column.into(), op: Comparison::Less, value };
