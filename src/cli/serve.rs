@@ -104,7 +104,7 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
         }
     };
     let watcher = Watcher::start(&config.mesh, mesh.version(), WatchConfig::default())?;
-    let history = History::open(&config.snapshots, &config.base)
+    let history = History::open(&config.snapshots, &config.base, keys.clone())
         .map_err(|error| format!("the folder of `[snapshots]` cannot be used: {error}"))?;
     let data = Data { stores, patience, kept: Duration::from_secs(config.tickets.ttl_seconds), history };
     let gateway = Gateway::open(mesh, data, engine, config.limits.clone(), audit.clone()).await;
