@@ -95,16 +95,18 @@ async fn run(config: Config, ready: impl FnOnce(&Addresses)) -> Result<(), Box<d
     let webhooks: Vec<Webhook> =
         config.webhooks.iter().map(|webhook| Webhook::new(webhook, &config.base)).collect::<Result<_, _>>()?;
 
-    let mesh = gateway::load(&config.mesh, &stores).await.map_err(Faults)?;
-    let watcher = Watcher::start(&config.mesh, mesh.version(), WatchConfig::default())?;
-    let history = History::open(&config.snapshots, &config.base)
-        .map_err(|error| format!("the folder of `[snapshots]` cannot be used: {error}"))?;
-    let data = Data {
-        stores,
-        patience: Duration::from_secs(config.data.patience_seconds),
-        kept: Duration::from_secs(config.tickets.ttl_seconds),
-        history,
+    let patience = Duration::from_secs(config.data.patience_seconds);
+    let mesh = tokio::select! {
+        mesh = gateway::load_within(&config.mesh, &stores, patience) => mesh.map_err(Faults)?,
+        name = stop.recv() => {
+            tracing::info!(signal = name, "ended before the mesh was read");
+            return Ok(());
+        }
     };
+    let watcher = Watcher::start(&config.mesh, mesh.version(), WatchConfig::default())?;
+    let history = History::open(&config.snapshots, &config.base, keys.clone())
+        .map_err(|error| format!("the folder of `[snapshots]` cannot be used: {error}"))?;
+    let data = Data { stores, patience, kept: Duration::from_secs(config.tickets.ttl_seconds), history };
     let gateway = Gateway::open(mesh, data, engine, config.limits.clone(), audit.clone()).await;
     let gateway = Arc::new(gateway);
 

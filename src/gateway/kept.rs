@@ -8,7 +8,7 @@ use moka::sync::Cache;
 
 use super::publish::{DatasetKey, Published};
 use super::snapshots::SnapshotRef;
-use crate::source::{DatasetSource, History, SourceError};
+use crate::source::{DatasetSource, History, Record, SourceError};
 
 /// Sources remembered; the least recently used go first.
 const REMEMBERED: u64 = 100_000;
@@ -55,18 +55,16 @@ impl Kept {
             return Ok(Some(Arc::clone(current)));
         }
         let wanted = SnapshotRef { dataset: key.to_string(), id: id.to_owned() };
-        if let Some(recent) = self.recent.get(&wanted).filter(|recent| recent.dataset() == current.dataset()) {
-            return Ok(Some(recent).filter(|recent| !recent.has_changed()));
-        }
-        let (history, sought) = (Arc::clone(&self.history), wanted.clone());
-        let record = tokio::task::spawn_blocking(move || history.find(&sought.dataset, &sought.id)).await;
-        let record = match record.map_err(std::io::Error::other).and_then(|found| found) {
-            Ok(Some(record)) => record,
-            Ok(None) => return Ok(None),
-            Err(error) => {
-                tracing::error!(dataset = wanted.dataset, snapshot = wanted.id, %error, "the record of a snapshot cannot be read");
-                return Ok(None);
+        let record = match self.recent.get(&wanted) {
+            Some(recent) if recent.dataset() == current.dataset() => {
+                return Ok(Some(recent).filter(|recent| !recent.has_changed()));
             }
+            // Its contract has changed since, perhaps in nothing but the place.
+            Some(recent) => Record::seen(recent.snapshot(), recent.location()),
+            None => match self.on_record(&wanted).await {
+                Some(record) => record,
+                None => return Ok(None),
+            },
         };
         match current.recall(record, id).await {
             Ok(Some(source)) => {
@@ -90,13 +88,23 @@ impl Kept {
         }
     }
 
+    async fn on_record(&self, wanted: &SnapshotRef) -> Option<Record> {
+        let (history, sought) = (Arc::clone(&self.history), wanted.clone());
+        let found = tokio::task::spawn_blocking(move || history.find(&sought.dataset, &sought.id)).await;
+        found.map_err(std::io::Error::other).and_then(|found| found).unwrap_or_else(|error| {
+            tracing::error!(dataset = wanted.dataset, snapshot = wanted.id, %error, "the record of a snapshot cannot be read");
+            None
+        })
+    }
+
     /// Puts on record what is served.
     pub(super) async fn record(&self, published: &Published) {
         let sources: Vec<_> = published.sources().map(|(key, source)| (key.to_string(), Arc::clone(source))).collect();
         let history = Arc::clone(&self.history);
         let write = move || {
             for (dataset, source) in &sources {
-                if let Err(error) = history.record(dataset, source.snapshot()) {
+                let Some(location) = source.location() else { continue };
+                if let Err(error) = history.record(dataset, source.snapshot(), location) {
                     metrics::counter!("airside_snapshot_records_failed_total").increment(1);
                     tracing::error!(%dataset, %error, "a snapshot could not be put on record");
                 }

@@ -43,7 +43,7 @@ pub use question::{Caller, ProductQuestion, Question};
 pub use receipt::{DatasetReceipt, Receipt};
 pub use running::{Counted, Reader, Running};
 pub use snapshots::{Pinned, SnapshotRef};
-pub use takeover::{load, load_contracts, load_edited};
+pub use takeover::{load, load_contracts, load_edited, load_within};
 
 use self::cancel::Cancellations;
 use self::feed::Following;

@@ -96,6 +96,11 @@ impl Openings {
         &self.stores
     }
 
+    /// How long is waited for them.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Until when whoever begins to wait now waits.
     pub(super) fn until(&self) -> Instant {
         let now = Instant::now();

@@ -42,7 +42,7 @@ pub use domain::Domain;
 pub use load::{load_contracts, load_domain, load_domain_contracts, load_domain_edited};
 pub use policy_test::{Denial, Expectation, PolicyTest, TestPrincipal, TestSubject};
 pub use resolve::{Served, ServedQuery};
-pub use store::OpenStore;
+pub use store::{OpenStore, RootStore};
 pub use watch::{WatchConfig, WatchError, Watcher};
 
 /// Everything that was read and found right, at one moment.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use futures::future::join_all;
+
 use super::bundle::{Bundles, Reading};
 use super::config::{MeshConfig, as_url};
 use super::folder;
@@ -47,14 +49,18 @@ pub(super) fn read_folders(config: &MeshConfig) -> Bundles {
     bundles
 }
 
-/// Reads every root: folders, and prefixes of the stores that `open` opens.
+/// Reads every root: folders, and prefixes of the stores that `open` opens, all at once, so that several that hang are
+/// waited for no longer than one.
 pub(super) async fn read(config: &MeshConfig, open: OpenStore<'_>) -> Bundles {
-    let mut bundles = Bundles::default();
-    for root in roots(config) {
+    let read = roots(config).into_iter().map(|root| async move {
         let reading = match as_url(root.place) {
             None => folder::read(Path::new(root.place), root.kind),
             Some(url) => store::read(&url, root.kind, open).await,
         };
+        (root, reading)
+    });
+    let mut bundles = Bundles::default();
+    for (root, reading) in join_all(read).await {
         bundles.add(root.kind, root.place, root.domain, reading);
     }
     bundles

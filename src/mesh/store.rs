@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme};
+use object_store::{Error, ObjectStore, ObjectStoreExt, ObjectStoreScheme};
+use tokio::time::timeout;
 use url::Url;
 
 use super::bundle::{MAX_BYTES, MAX_FILES, RawFile, Reading, join};
@@ -14,7 +16,25 @@ use crate::fault::Fault;
 
 /// Opens the store of a root that is a URL. The layer above knows the stores' credentials; what it answers on
 /// failure is shown to the operator.
-pub type OpenStore<'a> = &'a (dyn Fn(&Url) -> Result<Arc<dyn ObjectStore>, String> + Send + Sync);
+pub type OpenStore<'a> = &'a (dyn Fn(&Url) -> Result<RootStore, String> + Send + Sync);
+
+/// The store that a root lies in.
+pub struct RootStore {
+    /// The store.
+    pub store: Arc<dyn ObjectStore>,
+    /// How long each file, and each page of the list of them, is waited for: a mesh of many files takes its time, one that
+    /// hangs ends soon.
+    pub patience: Duration,
+}
+
+impl RootStore {
+    async fn answer<T>(&self, asked: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
+        match timeout(self.patience, asked).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("the store has not answered within {} s", self.patience.as_secs())),
+        }
+    }
+}
 
 /// Reads the objects of a prefix that the mesh is made of, in the order of their names.
 pub(super) async fn read(url: &Url, kind: Kind, open: OpenStore<'_>) -> Reading {
@@ -27,8 +47,11 @@ pub(super) async fn read(url: &Url, kind: Kind, open: OpenStore<'_>) -> Reading 
 
 async fn read_into(url: &Url, kind: Kind, open: OpenStore<'_>, reading: &mut Reading) -> Result<(), String> {
     let (_, prefix) = ObjectStoreScheme::parse(url).map_err(|error| error.to_string())?;
-    let store = open(url)?;
-    let mut objects: Vec<_> = store.list(Some(&prefix)).try_collect().await.map_err(|error| error.to_string())?;
+    let root = open(url)?;
+    let (mut list, mut objects) = (root.store.list(Some(&prefix)), Vec::new());
+    while let Some(object) = root.answer(list.try_next()).await? {
+        objects.push(object);
+    }
     objects.sort_by(|left, right| left.location.cmp(&right.location));
     for object in objects {
         let Some(path) = below(&prefix, &object.location) else { continue };
@@ -49,8 +72,7 @@ async fn read_into(url: &Url, kind: Kind, open: OpenStore<'_>, reading: &mut Rea
             reading.faults.push(Fault::new(&shown, format!("the file is larger than {} KiB", MAX_BYTES >> 10)));
             continue;
         }
-        let bytes =
-            async { store.get(&object.location).await?.bytes().await }.await.map_err(|error| error.to_string())?;
+        let bytes = root.answer(async { root.store.get(&object.location).await?.bytes().await }).await?;
         reading.files.push(RawFile { path, shown, bytes: bytes.to_vec() });
     }
     Ok(())

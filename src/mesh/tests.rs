@@ -8,8 +8,9 @@ use std::time::Duration;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tempfile::TempDir;
+use url::Url;
 
-use super::{Denial, Domain, Expectation, Mesh, MeshConfig, WatchConfig, Watcher, load_domain};
+use super::{Denial, Domain, Expectation, Mesh, MeshConfig, RootStore, WatchConfig, Watcher, load_domain};
 use crate::fault::Fault;
 use crate::product::{Address, Mask};
 
@@ -412,7 +413,8 @@ async fn a_root_may_lie_in_an_object_store() {
     }
     store.put(&"team/mesh/domains/sales/data/x.parquet".into(), vec![0xff].into()).await.unwrap();
     let config = MeshConfig { roots: vec!["s3://bucket/team/mesh".into()], ..MeshConfig::default() };
-    let mesh = Mesh::load_with(&config, &|_| Ok(Arc::clone(&store))).await.unwrap();
+    let open = |_: &Url| Ok(RootStore { store: Arc::clone(&store), patience: Duration::from_secs(20) });
+    let mesh = Mesh::load_with(&config, &open).await.unwrap();
     assert_eq!(mesh.version(), place.load().unwrap().version());
     assert_eq!(mesh.domains()["sales"].data, "s3://bucket/team/mesh/domains/sales");
     let refused = Mesh::load_with(&config, &|_| Err("no credentials".into())).await.unwrap_err();

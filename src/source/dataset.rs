@@ -79,6 +79,7 @@ impl DatasetSource {
             data_root: data_root.to_owned(),
             product: product.clone(),
             dataset: Arc::clone(dataset),
+            earlier: None,
         };
         let found = origin.look().await?;
         Self::check(origin, found).await
@@ -143,16 +144,18 @@ impl DatasetSource {
         Self { inner: Arc::clone(&self.inner), reads: Arc::new(reads) }
     }
 
-    /// The same dataset as of a snapshot on record; none if the record is not of the snapshot with this id.
+    /// The same dataset as of a snapshot on record, be it of files that the contract has moved on from; none if the record
+    /// is not of the snapshot with this id.
     ///
     /// # Errors
     /// [`SourceError`] when its files are no longer there, or the contract does not name or fit them any more.
     pub async fn recall(&self, record: Record, id: &str) -> Result<Option<Self>, SourceError> {
-        let found = self.inner.origin.recall(record).await?;
+        let origin = self.inner.origin.at(record.location());
+        let found = origin.recall(record).await?;
         if found.snapshot.id() != id {
             return Ok(None);
         }
-        Self::check(self.inner.origin.clone(), found).await.map(Some)
+        Self::check(origin, found).await.map(Some)
     }
 
     /// The same snapshot, of which only the files are read that `earlier` did not have; none if a file of `earlier` has
@@ -193,6 +196,11 @@ impl DatasetSource {
     /// The product the dataset belongs to.
     pub fn product(&self) -> &ProductId {
         &self.inner.origin.product
+    }
+
+    /// Where its files lie, as its contract wrote it; none of what is derived.
+    pub fn location(&self) -> Option<&str> {
+        self.inner.origin.location()
     }
 
     /// The domain's data root it was opened below, as given.

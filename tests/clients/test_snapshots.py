@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -52,17 +53,24 @@ class Customers:
 
     def add(self, name: str = "part-002.parquet") -> str:
         """Adds a file of two customers, of whom the analyst may see the first; answers the next snapshot's id."""
+        return self.add_to(self.folder, name)
+
+    def newest(self) -> Path:
+        """The folder that was written anew last."""
+        return max(self.folder.parent.glob("customer-*"))
+
+    def add_to(self, folder: Path, name: str) -> str:
         rows = pq.read_table(self.folder / "part-001.parquet").slice(0, 2)
         for column, values in {"c_custkey": ADDED, "c_mktsegment": ["BUILDING", "MACHINERY"]}.items():
             at = rows.schema.get_field_index(column)
             rows = rows.set_column(at, rows.schema.field(at), pa.array(values, rows.schema.field(at).type))
-        return self.replace(name, rows)
+        return self.replace(name, rows, folder)
 
-    def replace(self, name: str, rows: pa.Table) -> str:
+    def replace(self, name: str, rows: pa.Table, folder: Path | None = None) -> str:
         """Puts a file in place at once; answers the next snapshot's id."""
-        before = self.state().snapshot
-        pq.write_table(rows, self.folder / f".{name}")
-        (self.folder / f".{name}").rename(self.folder / name)
+        before, folder = self.state().snapshot, folder or self.folder
+        pq.write_table(rows, folder / f".{name}")
+        (folder / f".{name}").rename(folder / name)
         self.running.wait_until(lambda: self.state().snapshot != before, "the next snapshot")
         return self.state().snapshot
 
@@ -154,6 +162,55 @@ def test_what_is_gone_says_so(customers):
             customers.session().info(asked(since=gone))
     log = customers.running.log_text()
     assert "panicked" not in log
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, SETTINGS.partition("[snapshots]")[0]], ids=["records", "memory"])
+def test_what_was_written_anew_is_known_as_of_before(customers, settings):
+    """`airside optimize --switch`: the contract names other files, of the same rows; the old ones stay."""
+    first, before = customers.state().snapshot, customers.rows()
+    second, rows = customers.add(), customers.rows()
+    ticket = customers.session().info(asked())
+    third = rewrite(customers)
+    assert third != second and customers.rows() == rows
+
+    def is_as_ever() -> None:
+        assert customers.rows(as_of=first) == before
+        assert customers.rows(as_of=second) == rows
+        assert customers.state(as_of=second).snapshot == second
+        assert customers.rows(as_of=second, since=first)["c_custkey"].to_pylist() == ADDED[:1]
+        assert customers.session().read(ticket).num_rows == rows.num_rows
+        # No rows twice: what was written anew is not what was added.
+        for request in ({"since": second}, {"since": first}, {"as_of": second, "since": third}):
+            with pytest.raises(Exception, match="ask for the whole"):
+                customers.session().info(asked(**request))
+
+    is_as_ever()
+    if "[snapshots]" in settings:
+        customers.restart()
+        is_as_ever()
+    fourth = customers.add_to(customers.newest(), "part-003.parquet")
+    assert customers.rows("steward", since=third)["c_custkey"].to_pylist() == ADDED
+    assert customers.state(since=third).snapshot == fourth
+    for file in customers.folder.iterdir():
+        file.unlink()
+    for gone in (first, second):
+        # Whoever comes first finds out.
+        with pytest.raises((KeyError, flight.FlightUnavailableError)):
+            customers.rows(as_of=gone)
+        with pytest.raises(KeyError, match="no snapshot"):
+            customers.session().info(asked(as_of=gone))
+    assert customers.rows(as_of=third) == rows
+    assert "panicked" not in customers.running.log_text()
+
+
+def rewrite(customers: Customers) -> str:
+    """Writes the files anew and points the contract at them; answers the next snapshot's id."""
+    before = customers.state().snapshot
+    config = customers.running.directory / "airside.toml"
+    done = gateways.run("optimize", "customers.customer", "--switch", "--config", config, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    customers.running.wait_until(lambda: customers.state().snapshot != before, "the files written anew")
+    return customers.state().snapshot
 
 
 @pytest.mark.parametrize("settings", ["\n[data]\nrefresh_seconds = 3600\n"])

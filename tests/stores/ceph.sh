@@ -41,6 +41,8 @@ osd_class_default_list = *
 [client.rgw.a]
 rgw_data = $folder/rgw
 rgw_frontends = beast endpoint=127.0.0.1:$port
+rgw_s3_auth_use_sts = true
+rgw_sts_key = $(head -c 8 /dev/urandom | od -An -tx1 | tr -d ' \n')
 ms_mon_client_mode = crc
 CONF
 monmaptool --create --fsid "$cluster" --addv a "$mon" "$folder/monmap" > /dev/null
@@ -52,5 +54,5 @@ ceph-osd -i 0 --mkfs --osd-uuid "$disk" 2> /dev/null
 ceph-osd -i 0
 for _ in $(seq 60); do timeout 10 ceph osd stat | grep -q '1 up' && break; sleep 0.5; done
 timeout 60 radosgw-admin -n client.rgw.a user create --uid=airside --display-name=airside \
-  --access-key="$AIRSIDE_S3_KEY" --secret-key="$AIRSIDE_S3_SECRET" > /dev/null
+  --access-key="$AIRSIDE_S3_KEY" --secret-key="$AIRSIDE_S3_SECRET" --caps="roles=*;oidc-provider=*" > /dev/null
 radosgw -n client.rgw.a

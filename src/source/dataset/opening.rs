@@ -19,6 +19,8 @@ pub(super) struct Opening {
     pub(super) data_root: String,
     pub(super) product: ProductId,
     pub(super) dataset: Arc<Dataset>,
+    /// Where the files of an earlier snapshot lie, which the contract has moved on from.
+    pub(super) earlier: Option<String>,
 }
 
 /// What lies at a dataset's location.
@@ -49,9 +51,23 @@ impl Here<'_> {
 }
 
 impl Opening {
+    /// The location, as a contract writes it; none of what is derived.
+    pub(super) fn location(&self) -> Option<&str> {
+        match (&self.earlier, &self.dataset.origin) {
+            (Some(earlier), _) => Some(earlier),
+            (None, Origin::Files(Location { url, .. })) => Some(url),
+            (None, Origin::Derived { .. }) => None,
+        }
+    }
+
+    /// The same dataset at another location, if that is given.
+    pub(super) fn at(&self, location: Option<&str>) -> Self {
+        Self { earlier: location.map(str::to_owned), ..self.clone() }
+    }
+
     /// Where the dataset's files lie.
     pub(super) async fn here(&self) -> Result<Here<'_>, SourceError> {
-        let Origin::Files(Location { url: location, .. }) = &self.dataset.origin else {
+        let Some(location) = self.location() else {
             let reason = "it is derived from other datasets".to_owned();
             return Err(SourceError::Contract { dataset: self.dataset.name.to_string(), reason });
         };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::AmazonS3Builder;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::StaticCredentialProvider;
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
@@ -11,7 +11,8 @@ use object_store::http::HttpBuilder;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
-use super::{StoreConfig, StoreError, origin_of, timeouts};
+use super::fetched::Fetched;
+use super::{StoreConfig, StoreError, identity, origin_of, timeouts};
 use crate::outbound::leads_here;
 use crate::seal::SecretRef;
 
@@ -165,11 +166,11 @@ pub(super) fn build(
                 builder = builder.with_token(token);
             }
             if config.identity {
-                for (variable, key) in S3_IDENTITY {
-                    if let Ok(value) = std::env::var(variable) {
-                        builder = builder.with_config(key, value);
-                    }
+                for (key, value) in identity::of_s3(&identity::environment).map_err(refuse)? {
+                    builder = builder.with_config(key, value);
                 }
+                let own = builder.clone().build().map_err(unusable)?;
+                builder = builder.with_credentials(Fetched::new(name, own.credentials()));
             }
             Arc::new(builder.build().map_err(unusable)?)
         }
@@ -197,11 +198,11 @@ pub(super) fn build(
                 builder = builder.with_client_secret_authorization(id, secret, tenant);
             }
             if config.identity {
-                for (variable, key) in AZURE_IDENTITY {
-                    if let Ok(value) = std::env::var(variable) {
-                        builder = builder.with_config(key, value);
-                    }
+                for (key, value) in identity::of_azure(&identity::environment).map_err(refuse)? {
+                    builder = builder.with_config(key, value);
                 }
+                let own = builder.clone().build().map_err(unusable)?;
+                builder = builder.with_credentials(Fetched::new(name, own.credentials()));
             }
             Arc::new(builder.build().map_err(unusable)?)
         }
@@ -222,6 +223,10 @@ pub(super) fn build(
                 let nobody = GcpCredential { bearer: String::new() };
                 builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(nobody)));
             }
+            if config.identity {
+                let own = builder.clone().build().map_err(unusable)?;
+                builder = builder.with_credentials(Fetched::new(name, own.credentials()));
+            }
             Arc::new(builder.build().map_err(unusable)?)
         }
         Kind::Http => {
@@ -240,21 +245,3 @@ fn azure_names<'a>(authority: &'a str, config: &'a StoreConfig) -> Result<(&'a s
         (None, None) => Err("`account` is missing".into()),
     }
 }
-
-/// How a pod or task learns who it is; never long-lived keys.
-const S3_IDENTITY: [(&str, AmazonS3ConfigKey); 6] = [
-    ("AWS_WEB_IDENTITY_TOKEN_FILE", AmazonS3ConfigKey::WebIdentityTokenFile),
-    ("AWS_ROLE_ARN", AmazonS3ConfigKey::RoleArn),
-    ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
-    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
-    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
-    ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
-];
-
-/// The same for Azure's workload identity and managed identity.
-const AZURE_IDENTITY: [(&str, AzureConfigKey); 4] = [
-    ("AZURE_CLIENT_ID", AzureConfigKey::ClientId),
-    ("AZURE_TENANT_ID", AzureConfigKey::AuthorityId),
-    ("AZURE_FEDERATED_TOKEN_FILE", AzureConfigKey::FederatedTokenFile),
-    ("IDENTITY_ENDPOINT", AzureConfigKey::MsiEndpoint),
-];
