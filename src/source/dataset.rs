@@ -133,12 +133,12 @@ impl DatasetSource {
             // A Parquet file's offsets fit i64: the format counts in them.
             let offset = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
             let mut file = file.clone().with_range(offset(range.start), offset(range.end));
-            file.statistics = file.statistics.map(|all| Arc::new(Statistics::clone(&all).to_inexact()));
+            file.statistics = file.statistics.map(|all| Arc::new(of_part(&all)));
             file
         });
         let reads = Reads {
             files: files.collect(),
-            statistics: self.reads.statistics.clone().to_inexact(),
+            statistics: of_part(&self.reads.statistics),
             since: self.reads.since.clone(),
         };
         Self { inner: Arc::clone(&self.inner), reads: Arc::new(reads) }
@@ -358,6 +358,17 @@ impl DatasetSource {
             .with_statistics(statistics)
             .with_expr_adapter(Some(Arc::new(ContractAdapters)))
     }
+}
+
+/// What is known of a part of something. A part of what holds no NULL holds none either.
+fn of_part(whole: &Statistics) -> Statistics {
+    let mut part = whole.clone().to_inexact();
+    for (part, whole) in part.column_statistics.iter_mut().zip(&whole.column_statistics) {
+        if whole.null_count == Precision::Exact(0) {
+            part.null_count = whole.null_count;
+        }
+    }
+    part
 }
 
 /// The bytes of a row, column by column.

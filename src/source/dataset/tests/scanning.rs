@@ -42,6 +42,25 @@ async fn the_bare_scan_gives_every_column_and_no_predicate() {
 }
 
 #[tokio::test]
+async fn of_a_part_it_is_certain_that_it_holds_no_null_where_the_whole_holds_none() {
+    let world = World::new(vec![Column::plain("id", DataType::Int64), Column::plain("note", DataType::Utf8)]);
+    for (file, note) in [("a.parquet", Some("x")), ("b.parquet", None)] {
+        let notes: ArrayRef = Arc::new(StringArray::from(vec![Some("y"), note]));
+        world.write(file, [("id", ints(&[1, 2])), ("note", notes)]);
+    }
+    let source = world.open().await.unwrap();
+    let nulls = |source: &DatasetSource| {
+        let known = source.statistics().column_statistics.iter().map(|column| column.null_count);
+        known.collect::<Vec<_>>()
+    };
+    assert_eq!(nulls(&source), [Precision::Exact(0), Precision::Exact(1)]);
+    let part = source.part(Part::new(1, 2).unwrap());
+    assert_eq!(nulls(&part), [Precision::Exact(0), Precision::Inexact(1)]);
+    assert!(matches!(part.statistics().num_rows, Precision::Inexact(4)));
+    assert!(matches!(part.statistics().column_statistics[0].min_value, Precision::Inexact(_)));
+}
+
+#[tokio::test]
 async fn statistics_answer_only_what_is_certain() {
     let world = World::new(vec![
         Column::plain("id", DataType::Int64),
