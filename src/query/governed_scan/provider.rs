@@ -102,6 +102,13 @@ impl GovernedProvider {
             Raw::Files(files) => Arc::clone(files.file_source().table_schema().table_schema()),
             Raw::Plan(plan) => plan.schema(),
         };
+        // Asked for once: the scan copies what it knows of every column.
+        let known = match &raw {
+            Raw::Files(files) => files.statistics().column_statistics,
+            Raw::Plan(_) => Vec::new(),
+        };
+        let has_no_null =
+            |column: usize| known.get(column).is_some_and(|known| known.null_count == Precision::Exact(0));
         let position = |index: usize| columns.get(index).copied().filter(|raw| *raw < raw_schema.fields().len());
         let mut shown = Vec::with_capacity(projection.len());
         for at in projection {
@@ -111,7 +118,7 @@ impl GovernedProvider {
             let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), raw_index));
             let expr = match granted.mask {
                 None => column,
-                Some(mask) => match constant(mask, field.data_type(), has_no_null(&raw, raw_index)) {
+                Some(mask) => match constant(mask, field.data_type(), has_no_null(raw_index)) {
                     Some(value) => lit(value),
                     None => Arc::new(MaskExpr::new(mask, column, field.data_type(), &self.key)?),
                 },
@@ -124,12 +131,6 @@ impl GovernedProvider {
         let leaf = Leaf::new(Arc::clone(&self.name), raw, rows, shown, schema);
         Ok(DataSourceExec::from_data_source(leaf))
     }
-}
-
-/// Whether the files are known to hold no NULL in a column.
-fn has_no_null(raw: &Raw, column: usize) -> bool {
-    let Raw::Files(files) = raw else { return false };
-    files.statistics().column_statistics.get(column).is_some_and(|known| known.null_count == Precision::Exact(0))
 }
 
 /// Something that loading should have refused.
