@@ -1,4 +1,4 @@
-//! TLS for both listeners, from one certificate.
+//! TLS for every listener, from one certificate.
 
 use std::fs;
 use std::io;
