@@ -105,7 +105,7 @@ mod tests {
         let text = serde_json::to_vec(&record).unwrap();
         let read = Record::parse(&text, &record.id).unwrap();
         assert_eq!(read, record);
-        assert!(read.is_of(&token) && !read.is_of(&format!("{}A", &token[..token.len() - 1])));
+        assert!(read.is_of(&token) && !read.is_of(&format!("{token}A")) && !read.is_of(&token[..token.len() - 1]));
         assert_eq!(read.end(Duration::from_secs(1)), now + Duration::from_secs(1), "a shorter life holds at once");
         assert!(Record::parse(&text, &TokenId::fresh("ada")).is_err());
 
