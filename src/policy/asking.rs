@@ -114,9 +114,9 @@ impl<'a> Asking<'a> {
         }
         let attributes: BTreeMap<SmolStr, RestrictedExpression> =
             attributes.into_iter().map(|(name, value)| (SmolStr::from(name), value)).collect();
-        let entity = PartialEntity::new(identity.clone(), Some(attributes), Some(groups), None, &set.schema)?;
+        let entity = PartialEntity::new(identity.clone(), Some(attributes), Some(groups), None, &slices.schema)?;
         let partial =
-            PartialEntities::from_partial_entities(entities.partial.iter().cloned().chain([entity]), &set.schema)?;
+            PartialEntities::from_partial_entities(entities.partial.iter().cloned().chain([entity]), &slices.schema)?;
         Ok(Self { cedar, set, slices, entities, principal: identity, context, concrete, partial })
     }
 
@@ -177,9 +177,9 @@ impl<'a> Asking<'a> {
             self.action(Action::Query)?,
             PartialEntityUid::from_concrete(self.entities.resource.clone()),
             Some(self.context.clone()),
-            &self.set.schema,
+            &self.slices.schema,
         )?;
-        let response = slice.policies.tpe(&request, &self.partial, &self.set.schema)?;
+        let response = slice.policies.tpe(&request, &self.partial, &self.slices.schema)?;
         refuse_failed(&response)?;
         reasons.forbids = response.true_forbids().map(|id| (id.to_string(), RowFilter::Nothing)).collect();
         reasons.forbids.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -197,7 +197,7 @@ impl<'a> Asking<'a> {
             permits.into_iter().partition(|(_, rule, _)| rule.of_domain && self.cedar.bounded);
         let mut permitted: Vec<RowFilter> = unbounded.into_iter().map(|(_, _, rows)| rows).collect();
         if !bounded.is_empty() {
-            let response = slice.ceilings.tpe(&request, &self.partial, &self.set.schema)?;
+            let response = slice.ceilings.tpe(&request, &self.partial, &self.slices.schema)?;
             refuse_failed(&response)?;
             let ceilings = self.satisfied(&response, &mut translator)?;
             if ceilings.is_empty() {

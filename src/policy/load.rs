@@ -17,7 +17,7 @@ use super::error::PolicyError;
 use super::explain::PolicyPlace;
 use super::foreign;
 use super::mentions::Mentions;
-use super::schema::{DomainShape, schema_text};
+use super::schema::{DomainShape, schema_text, shapes_of};
 use super::scope::Scope;
 use super::source_check::{self, Findings};
 use super::statement::{self, Origin, PolicySource, Statement};
@@ -66,7 +66,6 @@ pub(super) struct Rule {
 /// One domain's policies, ready to decide.
 #[derive(Debug)]
 pub(super) struct DomainSet {
-    pub(super) schema: Schema,
     pub(super) rules: HashMap<String, Rule>,
     pub(super) versions: HashMap<(Name, Version, Name), DatasetEntities>,
     pub(super) slices: HashMap<Name, DatasetSlices>,
@@ -75,8 +74,10 @@ pub(super) struct DomainSet {
 }
 
 /// The policies that can touch a dataset, by action.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct DatasetSlices {
+    /// What its policies and its entities are checked in.
+    pub(super) schema: Schema,
     pub(super) of: HashMap<Action, Slice>,
     /// Whether a policy looks at columns by name.
     pub(super) by_name: bool,
@@ -155,8 +156,7 @@ fn load_here(input: &PolicyInput<'_>, alone: bool) -> Result<Loaded, Vec<Fault>>
         let products = input.domains.get(*name).map(|domain| domain.products.as_slice()).unwrap_or_default();
         let Some(schema) = schema(Some(*name), &shapes, input.attributes, products, &mut faults) else { continue };
         validate(&schema, Some(*name), own.iter().chain(&shared), &mut failed, &mut faults);
-        let shape = shapes.get(*name).map(|shape| (shape, input.attributes));
-        match domain_set(name, schema, products, shape, own.iter().chain(&shared)) {
+        match domain_set(name, products, &shapes, input.attributes, own.iter().chain(&shared)) {
             Ok(set) => {
                 for checked in own.iter().chain(&shared) {
                     faults.extend(check_mask(checked, name, &set, shapes.get(*name)));
@@ -265,33 +265,23 @@ fn validate<'a>(
 
 fn domain_set<'a>(
     name: &Name,
-    schema: Schema,
     products: &[Arc<Product>],
-    shape: Option<(&DomainShape, &BTreeMap<String, AttributeType>)>,
+    shapes: &BTreeMap<Name, DomainShape>,
+    attributes: &BTreeMap<String, AttributeType>,
     statements: impl Iterator<Item = &'a Checked> + Clone,
 ) -> Result<DomainSet, PolicyError> {
-    let mut versions = HashMap::new();
-    if let Some((shape, attributes)) = shape {
-        for (product, dataset) in products.iter().flat_map(|product| product.datasets.iter().map(move |d| (product, d)))
-        {
-            // Checking entities walks the whole schema, so each dataset's are checked in one of their own.
-            let only = BTreeMap::from([(name.clone(), shape.with_only(&dataset.name))]);
-            let (alone, _) = Schema::from_cedarschema_str(&schema_text(Some(name), &only, attributes))?;
-            let key = (product.id.name.clone(), product.version, dataset.name.clone());
-            versions.insert(key, DatasetEntities::new(product, dataset, &alone)?);
-        }
-    }
-    let shape = shape.map(|(shape, _)| shape);
     let mut slices: HashMap<Name, DatasetSlices> = HashMap::new();
-    for (dataset, row) in shape.into_iter().flat_map(|shape| &shape.datasets) {
-        let slot = slices.entry(dataset.clone()).or_default();
+    for (dataset, row) in shapes.get(name).into_iter().flat_map(|shape| &shape.datasets) {
+        let mut named = BTreeSet::from([(name.clone(), dataset.clone())]);
+        let (mut of, mut by_name, mut ids) = (HashMap::new(), false, BTreeSet::new());
         for action in Action::ALL.into_iter().filter(|action| *action != Action::Publish) {
-            let slice = slot.of.entry(action).or_default();
+            let mut slice = Slice::default();
             for checked in statements.clone().filter(|c| c.scope.touches(action, name, &row.products, dataset)) {
-                slot.by_name |= action.is_of_columns() && checked.findings.names_columns;
+                named.extend(checked.findings.datasets.iter().cloned());
+                by_name |= action.is_of_columns() && checked.findings.names_columns;
                 // What is asked of a product or its domain decides nothing about a dataset.
                 if action != Action::Administer {
-                    slot.ids.insert(checked.statement.id.clone());
+                    ids.insert(checked.statement.id.clone());
                 }
                 let policy = &checked.statement.policy;
                 if checked.statement.origin == Origin::Ceiling {
@@ -303,7 +293,17 @@ fn domain_set<'a>(
                     add(&mut slice.permits, policy)?;
                 }
             }
+            of.insert(action, slice);
         }
+        let text = schema_text(Some(name), &shapes_of(&named, shapes), attributes);
+        let (schema, _) = Schema::from_cedarschema_str(&text)?;
+        slices.insert(dataset.clone(), DatasetSlices { schema, of, by_name, ids });
+    }
+    let mut versions = HashMap::new();
+    for (product, dataset) in products.iter().flat_map(|product| product.datasets.iter().map(move |d| (product, d))) {
+        let slices = slices.get(&dataset.name).ok_or_else(|| PolicyError::Unknown(dataset.name.to_string()))?;
+        let key = (product.id.name.clone(), product.version, dataset.name.clone());
+        versions.insert(key, DatasetEntities::new(product, dataset, &slices.schema)?);
     }
     let facts = statements.clone().map(|c| (c.statement.id.clone(), Fact::of(&c.statement, &c.findings))).collect();
     let rules = statements
@@ -319,7 +319,7 @@ fn domain_set<'a>(
             (checked.statement.id.clone(), rule)
         })
         .collect();
-    Ok(DomainSet { schema, rules, versions, slices, facts })
+    Ok(DomainSet { rules, versions, slices, facts })
 }
 
 /// Adds a policy, unless its id is taken: that has been reported already.
@@ -337,6 +337,7 @@ fn check_mask(checked: &Checked, domain: &Name, set: &DomainSet, shape: Option<&
     for entities in set.versions.values() {
         let dataset = &entities.dataset;
         let Some(row) = shape.and_then(|shape| shape.datasets.get(&dataset.name)) else { continue };
+        let Some(slices) = set.slices.get(&dataset.name) else { continue };
         if !checked.scope.touches(Action::ReadMasked, domain, &row.products, &dataset.name) {
             continue;
         }
@@ -345,7 +346,7 @@ fn check_mask(checked: &Checked, domain: &Name, set: &DomainSet, shape: Option<&
                 continue;
             }
             // What cannot be evaluated counts as reached.
-            if reaches(&checked.statement, resource, entities, &set.schema).unwrap_or(true) {
+            if reaches(&checked.statement, resource, entities, &slices.schema).unwrap_or(true) {
                 refused.insert(format!("{}.{}", dataset.name, column.name), column.data_type.to_string());
             }
         }

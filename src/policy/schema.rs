@@ -1,8 +1,11 @@
 //! The Cedar schema of one domain, generated from its contracts.
 //!
-//! One schema per domain: validating costs policies times products, and every partial evaluation
-//! type-checks its policies again. Datasets of other domains appear as bare types, so that a global
-//! policy may name them anywhere and still be checked here.
+//! One schema per domain, which its policies are validated in. Datasets of other domains appear as bare types, so
+//! that a global policy may name them anywhere and still be checked here.
+//!
+//! And one per dataset, which decisions about it are made in: it has no more than its policies name. Every partial
+//! evaluation checks its policies and its request against all that its schema has, so in a domain's schema a decision
+//! would cost more with each product of the mesh.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -93,12 +96,6 @@ pub(super) struct DomainShape {
 }
 
 impl DomainShape {
-    /// The domain as if it had this dataset alone.
-    pub(super) fn with_only(&self, dataset: &Name) -> Self {
-        let row = self.datasets.get(dataset).cloned().unwrap_or_default();
-        Self { products: row.products.clone(), datasets: BTreeMap::from([(dataset.clone(), row)]) }
-    }
-
     /// Unites the versions of a domain's products.
     pub(super) fn of(products: &[Arc<Product>]) -> Self {
         let mut shape = Self::default();
@@ -160,6 +157,20 @@ pub(super) fn schema_text(
     // Writing into a String cannot fail.
     let _ = write_schema(&mut text, domain, shapes, attributes);
     text
+}
+
+/// Of the shapes of a mesh, those of the datasets that are named, as domain and dataset.
+pub(super) fn shapes_of(
+    named: &BTreeSet<(Name, Name)>,
+    shapes: &BTreeMap<Name, DomainShape>,
+) -> BTreeMap<Name, DomainShape> {
+    let mut some: BTreeMap<Name, DomainShape> = BTreeMap::new();
+    for (domain, dataset) in named {
+        if let Some(row) = shapes.get(domain).and_then(|shape| shape.datasets.get(dataset)) {
+            some.entry(domain.clone()).or_default().datasets.insert(dataset.clone(), row.clone());
+        }
+    }
+    some
 }
 
 fn write_schema(

@@ -34,6 +34,8 @@ pub(super) struct Findings {
     pub(super) filters_rows: bool,
     /// Whether it looks at columns one by one (by name).
     pub(super) names_columns: bool,
+    /// The datasets that its condition names, as domain and dataset: by their types, or as entities.
+    pub(super) datasets: BTreeSet<(Name, Name)>,
 }
 
 /// Checks one policy. All its faults at once.
@@ -381,10 +383,14 @@ impl Check<'_> {
             Expr::Is { expr: of, entity_type, in_expr }
                 if matches!(of.as_ref(), Expr::Var(Var::Principal | Var::Resource)) =>
             {
-                if matches!(of.as_ref(), Expr::Var(Var::Resource))
-                    && let Err(fault) = Type::parse(entity_type, self.shapes, self.statement)
-                {
-                    self.faults.push(fault);
+                match Type::parse(entity_type, self.shapes, self.statement) {
+                    Ok(Type::Dataset { domain, dataset }) => {
+                        self.findings.datasets.insert((domain, dataset));
+                    }
+                    Ok(Type::Domain | Type::Product | Type::Column) => {}
+                    Err(fault) if matches!(of.as_ref(), Expr::Var(Var::Resource)) => self.faults.push(fault),
+                    // Principals are of other types: Cedar's validation knows them.
+                    Err(_) => {}
                 }
                 if let Some(within) = in_expr {
                     self.plain(within);
@@ -448,7 +454,10 @@ impl Check<'_> {
             }
             _ => match Target::parse(entity, self.shapes, self.statement) {
                 Ok(Target::Column { .. }) => self.findings.names_columns = true,
-                Ok(_) => {}
+                Ok(Target::Dataset { domain, dataset }) => {
+                    self.findings.datasets.insert((domain, dataset));
+                }
+                Ok(Target::Domain(_) | Target::Product { .. }) => {}
                 Err(fault) => self.faults.push(fault),
             },
         }

@@ -74,8 +74,9 @@ fn of_mesh(cedar: &Cedar) -> impl PartialEq {
 }
 
 fn slices(old: &Side<'_>, new: &Side<'_>) -> bool {
-    let (DatasetSlices { of: was, by_name: named, ids: _ }, DatasetSlices { of: is, by_name: names, ids: _ }) =
-        (old.slices, new.slices);
+    // The schema is made of the columns and attributes, and of what the policies name.
+    let DatasetSlices { of: was, by_name: named, ids: _, schema: _ } = old.slices;
+    let DatasetSlices { of: is, by_name: names, ids: _, schema: _ } = new.slices;
     named == names
         && Action::ALL.iter().all(|action| match (was.get(action), is.get(action)) {
             (Some(was), Some(is)) => of_slice(was) == of_slice(is) && rules(old, new, was),

@@ -1,3 +1,5 @@
+use arrow::datatypes::DataType;
+
 use super::fixtures::*;
 use crate::policy::{Comparison, Decision, Literal, RowFilter};
 use crate::principal::{Attribute, Principal};
@@ -162,6 +164,28 @@ fn governance_may_name_another_domains_dataset() {
            forbid (principal, action == Action::"readColumn", resource in Product::"marketing.clv");"#,
     );
     assert_eq!(*mesh.load().grant(&analyst()).rows(), RowFilter::All);
+}
+
+#[test]
+fn governance_may_name_other_datasets_in_any_way() {
+    for named in [
+        r#"resource is marketing::clv"#,
+        r#"resource == marketing::clv::"marketing.clv""#,
+        r#"resource in marketing::clv::"marketing.clv""#,
+        r#"resource is marketing::clv in Domain::"marketing""#,
+        r#"principal is marketing::clv"#,
+        r#"principal is sales::refunds"#,
+        r#"resource is sales::refunds && resource.row.region == "EU""#,
+        r#"resource == Column::"marketing.clv.customer""#,
+    ] {
+        let shut = format!(
+            r#"forbid (principal, action == Action::"query", resource) when {{ {named} || principal == User::"eve" }};"#
+        );
+        let refunds = product("sales", "refunds", "1.0.0", vec![column("region", DataType::Utf8, false)]);
+        let mesh = Mesh::new(READ).version(refunds).governance(&shut);
+        let policies = mesh.load();
+        assert_eq!(*policies.grant(&analyst()).rows(), RowFilter::All, "{named}");
+    }
 }
 
 #[test]

@@ -185,7 +185,7 @@ fn what_can_error_is_seen() {
 
     let mesh = Mesh::new("");
     let loaded = mesh.load();
-    let schema = &loaded.policies.domains["sales"].schema;
+    let schema = &loaded.policies.domains["sales"].slices["orders"].schema;
     let mut solver = Solver::start(LIMIT).unwrap();
     for (condition, errs) in [
         ("resource.row.amount + 1 > 10", true),
