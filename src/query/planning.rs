@@ -16,6 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::error::Phase;
 use super::functions::check_literals;
+use super::governed_scan::first_rows_apart;
 use super::interrupt::{Interrupt, interruptible};
 use super::plans::Place;
 use super::provenance::{ColumnSource, sources};
@@ -24,7 +25,7 @@ use super::session::Sessions;
 use super::shape::Shape;
 use super::suggestions;
 use super::wire::{wire_schema, wire_type};
-use super::{GovernedTable, MaskKey, QueryError, Rows, Statement, TableShape};
+use super::{FileRows, GovernedTable, MaskKey, QueryError, Rows, Statement, TableShape};
 use crate::policy::RowFilter;
 
 /// What a statement answers and asks for, without its rows.
@@ -253,29 +254,34 @@ impl Planner {
 
     /// How `planned` is run.
     pub(super) async fn runnable(mut self, planned: &Planned) -> Result<Runnable, QueryError> {
-        if let Some(rows) = self.rows_of_an_export(planned) {
-            let config = self.state.config().clone();
-            let rows = rows.max(config.batch_size());
-            *self.state.config_mut() = config.with_batch_size(rows);
+        let usual = self.state.config().batch_size();
+        let export = self.export(planned).filter(|(_, rows)| *rows > usual);
+        if let Some((_, rows)) = export {
+            *self.state.config_mut() = self.state.config().clone().with_batch_size(rows);
         }
         let mut plans = Vec::with_capacity(planned.optimised.len());
         for optimised in &planned.optimised {
-            plans.push(self.physical(optimised).await?);
+            let mut plan = self.physical(optimised).await?;
+            if let Some((files, _)) = &export {
+                plan = first_rows_apart(plan, files, usual).await.map_err(|error| planning(&error))?;
+            }
+            plans.push(plan);
         }
         let mut plans = plans.into_iter();
         let plan = plans.next().ok_or_else(|| QueryError::internal(&"a plan has at least one part"))?;
         Ok(Runnable { plan, further: plans.collect(), context: self.state.task_ctx(), interrupt: self.interrupt })
     }
 
-    /// How many rows a batch has best when they are sent as they are read: each batch has its costs, from the decoder to the
-    /// client. Batches that are worked on or filtered stay small enough for the processor's caches, and what a filter leaves of
-    /// them is not read in stretches as long as such a batch.
-    fn rows_of_an_export(&self, planned: &Planned) -> Option<usize> {
+    /// The files whose rows are sent as they are read, if they are, and how many rows a batch then has best: each batch has
+    /// its costs, from the decoder to the client. Batches that are worked on or filtered stay small enough for the processor's
+    /// caches, and what a filter leaves of them is not read in stretches as long as such a batch.
+    fn export(&self, planned: &Planned) -> Option<(Arc<FileRows>, usize)> {
         let [table @ GovernedTable { rows: Rows::Files(files), .. }] = &self.tables[..] else { return None };
         let columns = planned.reads.of(&table.schema, &table.table)?;
         match planned.shape {
             Shape::RowWise { filtered: false } if *table.grant.rows() == RowFilter::All => {
-                Some((EXPORT_BYTES / files.row_width(columns)?.max(1)).min(EXPORT_ROWS))
+                let rows = (EXPORT_BYTES / files.row_width(columns)?.max(1)).min(EXPORT_ROWS);
+                Some((Arc::clone(files), rows))
             }
             Shape::RowWise { .. } | Shape::Other => None,
         }

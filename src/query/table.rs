@@ -116,6 +116,11 @@ impl FileRows {
         self.source.file_count()
     }
 
+    /// A scan of all these files' rows, the first `rows` of them read apart; none where that is not worth it.
+    pub(super) async fn first_rows_apart(&self, scan: &FileScanConfig, rows: usize) -> Option<FileScanConfig> {
+        self.source.first_rows_apart(scan, rows).await
+    }
+
     /// The bytes of a row of these columns in memory, on the average; none where the files do not tell.
     pub(super) fn row_width(&self, columns: &BTreeSet<String>) -> Option<usize> {
         let all = self.source.dataset().columns.iter().enumerate();

@@ -14,10 +14,11 @@ use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
+use datafusion::parquet::errors::Result as ParquetResult;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::physical_expr::expressions::Column as ColumnExpr;
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStore;
+use object_store::{ObjectMeta, ObjectStore};
 
 use self::layout::{FileCheck, Layout, unreadable};
 use self::opening::{Found, Opening};
@@ -309,8 +310,12 @@ impl DatasetSource {
 
     /// The footer of one of the snapshot's files.
     pub(super) async fn footer(&self, file: &SnapshotFile) -> Result<Arc<ParquetMetaData>, SourceError> {
+        self.footer_of(&file.meta).await.map_err(|error| unreadable(file, error))
+    }
+
+    pub(super) async fn footer_of(&self, file: &ObjectMeta) -> ParquetResult<Arc<ParquetMetaData>> {
         let PinnedReaders { store, footers } = self.inner.readers.as_ref();
-        footers.get(store, &file.meta).await.map_err(|error| unreadable(file, error))
+        footers.get(store, file).await
     }
 
     /// The stores it was opened with.

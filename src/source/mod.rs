@@ -20,6 +20,7 @@ mod agreement;
 mod dataset;
 mod error;
 mod finer;
+mod first_rows;
 mod fit;
 mod footer;
 mod history;

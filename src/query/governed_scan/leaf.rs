@@ -109,6 +109,23 @@ impl Leaf {
         source.downcast_ref::<FileScanConfig>().map(|scan| self.with_raw(Raw::Files(Arc::new(scan.clone()))))
     }
 
+    /// The scan of files behind a data source: a leaf's, or itself.
+    pub(super) fn scan(source: &Arc<dyn DataSource>) -> Option<&FileScanConfig> {
+        match source.downcast_ref::<Self>() {
+            Some(Self { raw: Raw::Files(scan), .. }) => Some(scan),
+            Some(Self { raw: Raw::Plan(_), .. }) => None,
+            None => source.downcast_ref(),
+        }
+    }
+
+    /// The same data source over another arrangement of the same files.
+    pub(super) fn rearranged(source: &Arc<dyn DataSource>, scan: FileScanConfig) -> Arc<dyn DataSource> {
+        match source.downcast_ref::<Self>() {
+            Some(leaf) => Arc::new(leaf.with_raw(Raw::Files(Arc::new(scan)))),
+            None => Arc::new(scan),
+        }
+    }
+
     fn is_raw(&self, index: usize) -> bool {
         self.shown.get(index).is_some_and(|shown| shown.expr.is::<Column>())
     }

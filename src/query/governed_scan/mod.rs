@@ -16,15 +16,18 @@
 //! - `leaf`: the data source; `pushdown`: which predicates it takes (those that cannot fail);
 //! - `lower`: a grant's row filter as an expression over the raw columns;
 //! - `mask`: what is shown in place of a value;
+//! - `first_rows`: what an export reads first;
 //! - `compact`: batches without the bytes of what is not shown.
 
 mod compact;
+mod first_rows;
 mod leaf;
 mod lower;
 mod mask;
 mod provider;
 mod pushdown;
 
+pub(super) use first_rows::first_rows_apart;
 pub(super) use provider::{GovernedProvider, Origin};
 
 #[cfg(test)]

@@ -151,3 +151,61 @@ async fn an_optional_column_is_still_pruned_when_required() {
     let metrics = DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(true).to_string();
     assert!(metrics.contains("row_groups_pruned_statistics=10 total → 1 matched"), "{metrics}");
 }
+
+fn ids_of(batches: &[RecordBatch]) -> Vec<i64> {
+    batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+}
+
+#[tokio::test]
+async fn the_first_rows_apart_are_the_same_rows() {
+    let world = World::new(vec![Column::plain("id", DataType::Int64), Column::plain("note", DataType::Utf8)]);
+    let paged = || {
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(300));
+        properties.set_write_batch_size(10).set_data_page_row_count_limit(50)
+    };
+    let columns = |from: i64| {
+        let ids: Vec<i64> = (from..from + 1000).collect();
+        let notes: ArrayRef =
+            Arc::new(ids.iter().map(|id| (id % 7 > 0).then(|| format!("n{}", id % 5))).collect::<StringArray>());
+        [("id", ints(&ids)), ("note", notes)]
+    };
+    world.write_with("a.parquet", columns(0), paged().build());
+    world.write_with("b.parquet", columns(1000), paged().build());
+    let whole = world.open().await.unwrap();
+    let context = SessionContext::new_with_config(SessionConfig::new().with_batch_size(200));
+    let (url, store) = whole.store();
+    context.runtime_env().register_object_store(url.as_ref(), store);
+    let read =
+        async |scan: FileScanConfig| collect(DataSourceExec::from_data_source(scan), context.task_ctx()).await.unwrap();
+    let parts = (0..5).map(|at| whole.part(Part::new(at, 5).unwrap())).chain([whole.clone()]);
+    let mut cut = 0;
+    for source in parts {
+        let plain = source.file_scan(&world.grant(), 1).unwrap();
+        let expected = read(plain.clone()).await;
+        let Some(apart) = source.first_rows_apart(&plain, 70).await else { continue };
+        cut += 1;
+        let found = read(apart.clone()).await;
+        assert_eq!(found[0].num_rows(), 70);
+        assert_eq!(ids_of(&found), ids_of(&expected));
+        let notes = |batches: &[RecordBatch]| {
+            batches
+                .iter()
+                .flat_map(|batch| {
+                    batch.column(1).as_string::<i32>().iter().map(|note| note.map(str::to_owned)).collect::<Vec<_>>()
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(notes(&found), notes(&expected));
+    }
+    assert!(cut > 3, "of six, {cut} were cut");
+    let plain = whole.file_scan(&world.grant(), 2).unwrap();
+    let mut ids = ids_of(&read(whole.first_rows_apart(&plain, 70).await.unwrap()).await);
+    ids.sort_unstable();
+    assert_eq!(ids, (0..2000).collect::<Vec<_>>());
+
+    assert!(whole.first_rows_apart(&plain, 80).await.is_none(), "a row group of 300 rows is not worth it");
+    world.write_with("a.parquet", columns(0), paged().set_offset_index_disabled(true).build());
+    let blind = world.open().await.unwrap();
+    let plain = blind.file_scan(&world.grant(), 1).unwrap();
+    assert!(blind.first_rows_apart(&plain, 70).await.is_none(), "without an index all would be fetched twice");
+}
