@@ -8,7 +8,7 @@ use crate::product::{Mask, Status};
 use crate::query::{ColumnSource, GovernedTable};
 
 /// A column of a result that plainly is a column of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ToldColumn {
     /// The schema it is asked for by: a domain.
     pub schema: String,

@@ -16,6 +16,7 @@ use crate::serve::proto::{Query, Snapshot};
 
 use super::sql;
 pub use super::sql::metadata_schema;
+use super::told::Told;
 
 /// A planned question.
 pub struct Described {
@@ -61,18 +62,22 @@ impl Flight {
     ) -> Result<Described, FlightError> {
         let parts = self.endpoints.count(&outline, wanted);
         let Outline { schema, columns, snapshots, receipt, .. } = outline;
-        let schema = self.annotated(&schema, &columns);
-        let bytes = schema_bytes(&schema)?;
+        let told = self.told(schema, columns)?;
         let snapshots = snapshots.into_iter().map(|SnapshotRef { dataset, id }| Snapshot { dataset, id });
         let query = Query {
             asked: Some(descriptor::seal(question)),
             parameters: bound,
             snapshots: snapshots.collect(),
-            schema: digest(&bytes),
+            schema: told.digest.to_vec(),
             decision: receipt.decision.as_bytes().to_vec(),
             part: None,
         };
-        Ok(Described { schema: bytes, sealed: Sealed::Query(query), parts, receipt: Some(receipt) })
+        Ok(Described { schema: told.bytes, sealed: Sealed::Query(query), parts, receipt: Some(receipt) })
+    }
+
+    /// A result's schema as every call tells it, encoded.
+    pub(super) fn told(&self, schema: SchemaRef, columns: Vec<Option<ToldColumn>>) -> Result<Told, FlightError> {
+        self.schemas.of(self.gateway.mesh_name(), schema, columns)
     }
 
     /// A result's schema as every call tells it: with what is told of its columns.
@@ -93,7 +98,7 @@ pub fn schema_digest(schema: &Schema) -> Result<Vec<u8>, FlightError> {
     Ok(digest(&schema_bytes(schema)?))
 }
 
-fn digest(schema: &[u8]) -> Vec<u8> {
+pub(super) fn digest(schema: &[u8]) -> Vec<u8> {
     Sha256::digest(schema).to_vec()
 }
 

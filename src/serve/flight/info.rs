@@ -59,7 +59,7 @@ impl Flight {
     /// The schema of a statement to which nothing is bound yet: it is told all the same.
     async fn unbound_schema(&self, caller: &Caller, sql: String) -> Result<Bytes, FlightError> {
         let described = self.gateway.describe(caller, &Question::Sql(sql)).await?;
-        schema_bytes(&self.annotated(&described.schema, &described.columns))
+        Ok(self.told(described.schema, described.columns)?.bytes)
     }
 
     /// What is asked for, planned but not read.

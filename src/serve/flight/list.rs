@@ -1,7 +1,5 @@
 //! ListFlights and ListActions.
 
-use std::sync::Arc;
-
 use arrow::datatypes::Schema;
 use arrow_flight::{ActionType, Criteria, Empty, FlightDescriptor, FlightInfo};
 use futures::stream;
@@ -63,13 +61,15 @@ impl Flight {
                 return Ok(self.described_info(caller, described));
             }
         }
-        let mut schema = Arc::new(Schema::empty());
-        if listing.granted
-            && let Ok(known) = self.gateway.query_schema(caller, listing).await
-        {
-            schema = self.annotated(&known.schema, &known.columns);
-        }
-        Ok(self.flight_info(caller, schema_bytes(&schema)?, None).with_app_metadata(receipt::encode_query(template)))
+        let schema = match listing.granted {
+            true => self.gateway.query_schema(caller, listing).await.ok(),
+            false => None,
+        };
+        let schema = match schema {
+            Some(known) => self.told(known.schema, known.columns)?.bytes,
+            None => schema_bytes(&Schema::empty())?,
+        };
+        Ok(self.flight_info(caller, schema, None).with_app_metadata(receipt::encode_query(template)))
     }
 
     pub(super) async fn answer_list_actions(

@@ -33,6 +33,7 @@ mod server;
 mod session;
 mod sql;
 mod ticket;
+mod told;
 
 pub use config::{FlightConfig, TicketConfig};
 pub use server::FlightServer;
@@ -56,6 +57,7 @@ use self::error::FlightError;
 use self::observe::observe;
 use self::poll::Polls;
 use self::ticket::Tickets;
+use self::told::ToldSchemas;
 use crate::authn::Authenticator;
 use crate::gateway::Gateway;
 
@@ -69,6 +71,7 @@ pub struct Flight {
     polls: Polls,
     send_timeout: Duration,
     endpoints: Endpoints,
+    schemas: ToldSchemas,
 }
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

@@ -17,6 +17,7 @@ use super::do_put::Bindings;
 use super::endpoints::Endpoints;
 use super::poll::Polls;
 use super::ticket::Tickets;
+use super::told::ToldSchemas;
 use super::{Flight, body};
 use crate::authn::Authenticator;
 use crate::gateway::Gateway;
@@ -68,6 +69,7 @@ impl FlightServer {
             polls: Polls::default(),
             send_timeout: Duration::from_secs(config.send_timeout_seconds),
             endpoints: Endpoints::new(config.endpoint_bytes, &[]),
+            schemas: ToldSchemas::new(),
         };
         let listen = async |told: ListenerConfig| {
             let refused = |source| ListenError::Bind { addr: told.addr, source };

@@ -77,7 +77,7 @@ impl Flight {
             .collect();
         let result = ActionCreatePreparedStatementResult {
             prepared_statement_handle: self.tickets.seal_handle(caller, &prepared).into(),
-            dataset_schema: schema_bytes(&self.annotated(&description.schema, &description.columns))?.to_vec(),
+            dataset_schema: self.told(description.schema, description.columns)?.bytes.to_vec(),
             parameter_schema: schema_bytes(&Schema::new(parameters))?.to_vec(),
             // Without it a client may take a statement that gives no columns for one that changes data.
             is_update: Some(false),
