@@ -8,12 +8,13 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
 use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use datafusion::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use datafusion::parquet::file::page_index::offset_index::{OffsetIndexMetaData, PageLocation};
 
 use super::dataset::DatasetSource;
 
-/// How many times as many a row group has, for it to be worth the second look at its first pages.
-const WORTH_CUTTING: usize = 4;
+/// How many times as much a row group has, in rows and in bytes, as what is read first: that is fetched twice.
+const WORTH_CUTTING: u8 = 4;
 
 impl DatasetSource {
     /// The scan of the same rows, in the same order, the first `rows` of them apart; none where the files have no page index or
@@ -33,10 +34,11 @@ impl DatasetSource {
 fn cut(file: &PartitionedFile, footer: &ParquetMetaData, rows: usize) -> Option<Vec<PartitionedFile>> {
     let read: Vec<bool> = footer.row_groups().iter().map(|group| begins_within(file, group)).collect();
     let first = read.iter().position(|read| *read)?;
-    let all = usize::try_from(footer.row_groups().get(first)?.num_rows()).ok()?;
-    let pages = footer.offset_index()?.get(first)?;
-    // Without an index of its pages all of a column is fetched, for the first rows and again for the rest.
-    if all < rows.saturating_mul(WORTH_CUTTING) || pages.iter().any(|column| column.page_locations().len() < 2) {
+    let group = footer.row_groups().get(first)?;
+    let all = usize::try_from(group.num_rows()).ok()?;
+    let bytes = bytes_of_first(rows, group, footer.offset_index()?.get(first)?)?;
+    let all_bytes = sum(group.columns().iter().map(|column| Some(column.compressed_size())))?;
+    if rows > all / usize::from(WORTH_CUTTING) || bytes > all_bytes / i64::from(WORTH_CUTTING) {
         return None;
     }
     let of_first = |selectors: Vec<RowSelector>| {
@@ -44,7 +46,7 @@ fn cut(file: &PartitionedFile, footer: &ParquetMetaData, rows: usize) -> Option<
         access.set(first, RowGroupAccess::Selection(RowSelection::from(selectors)));
         file.clone().with_extension(access)
     };
-    let rest = all - rows;
+    let rest = all.checked_sub(rows)?;
     let mut cut = vec![
         of_first(vec![RowSelector::select(rows), RowSelector::skip(rest)]),
         of_first(vec![RowSelector::skip(rows), RowSelector::select(rest)]),
@@ -59,9 +61,29 @@ fn cut(file: &PartitionedFile, footer: &ParquetMetaData, rows: usize) -> Option<
     Some(cut)
 }
 
+/// The bytes that the first rows of a row group take in its file, dictionaries included; none where its pages are not known:
+/// all of a column would be fetched, for the first rows and again for the rest.
+fn bytes_of_first(rows: usize, group: &RowGroupMetaData, pages: &[OffsetIndexMetaData]) -> Option<i64> {
+    let is_first = |page: &&PageLocation| usize::try_from(page.first_row_index).is_ok_and(|row| row < rows);
+    let columns = group.columns().iter().zip(pages);
+    sum(columns.map(|(column, pages)| {
+        let last = pages.page_locations().iter().filter(is_first).next_back()?;
+        last.offset.checked_add(last.compressed_page_size.into())?.checked_sub(begin(column))
+    }))
+}
+
+/// The sum, if there is one: footers may say anything.
+fn sum(mut sizes: impl Iterator<Item = Option<i64>>) -> Option<i64> {
+    sizes.try_fold(0_i64, |sum, size| sum.checked_add(size?))
+}
+
+fn begin(column: &ColumnChunkMetaData) -> i64 {
+    column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset())
+}
+
 /// Whether a row group belongs to what is read of the file: by where it begins, as the Parquet reader decides.
 fn begins_within(file: &PartitionedFile, group: &RowGroupMetaData) -> bool {
     let Some(range) = &file.range else { return true };
     let Some(column) = group.columns().first() else { return false };
-    range.contains(column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset()))
+    range.contains(begin(column))
 }

@@ -28,7 +28,9 @@ def location(tmp_path_factory):
     for name, indexed in (("paged", True), ("blind", False)):
         place = folder / f"data/{name}/part.parquet"
         place.parent.mkdir(parents=True)
-        pq.write_table(TABLE, place, row_group_size=GROUP, data_page_size=32_768, write_page_index=indexed)
+        pq.write_table(
+            TABLE, place, row_group_size=GROUP, data_page_size=16_384, write_page_index=indexed, use_dictionary=["note"]
+        )
         mesh.describe("own", name, TABLE.schema, f"data/{name}/part.parquet", masks={"note": "redact"})
     running = gateways.serve(mesh.govern(hostile.GOVERNANCE), mesh.directory / "gateway.log")
     yield running.flight
