@@ -125,8 +125,10 @@ impl Policies {
         if let Some(answer) = self.cache.get(&question)
             && answer.holds(product, dataset, now)
         {
+            metrics::counter!("airside_decisions_total", "outcome" => "remembered").increment(1);
             return answer.decision.clone();
         }
+        metrics::counter!("airside_decisions_total", "outcome" => "made").increment(1);
         let Some(answer) = self.answer(principal, purpose, product, dataset, now) else { return Decision::Hidden };
         let decision = answer.decision.clone();
         self.cache.insert(question, Arc::new(answer));

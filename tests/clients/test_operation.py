@@ -44,6 +44,18 @@ def test_metrics_are_prometheus_text(gateway, query):
         assert secret not in text
 
 
+def test_decisions_that_are_remembered_are_counted(gateway, query):
+    def counted(outcome: str) -> int:
+        found = re.search(rf'^airside_decisions_total{{outcome="{outcome}"}} (\d+)$', gateway.get("/metrics")[1], re.M)
+        return int(found[1]) if found else 0
+
+    query("steward", "SELECT count(*) FROM geography.nation")
+    made, remembered = counted("made"), counted("remembered")
+    query("steward", "SELECT count(*) FROM geography.nation")
+    assert made > 0
+    assert counted("remembered") > remembered
+
+
 def test_an_unknown_page_is_not_found(gateway):
     assert gateway.get("/no/such/page")[0] == 404
 
