@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -32,12 +32,21 @@ pub struct Gateway {
     log: PathBuf,
 }
 
+/// Whether a process runs. Nobody can hold a gateway any more while its process yet ends, and two would write one audit.
+static RUNS: Mutex<bool> = Mutex::new(false);
+static ENDED: Condvar = Condvar::new();
+
+fn runs() -> MutexGuard<'static, bool> {
+    RUNS.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
 /// The gateway that tests share while at least one of them runs. Nothing lives in a `static`, which is
 /// never dropped: the last test to let go ends the process.
 pub fn shared() -> Arc<Gateway> {
     static SHARED: Mutex<Weak<Gateway>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     shared.upgrade().unwrap_or_else(|| {
+        drop(ENDED.wait_while(runs(), |runs| *runs));
         let gateway = Arc::new(Gateway::demo());
         *shared = Arc::downgrade(&gateway);
         gateway
@@ -74,6 +83,7 @@ impl Gateway {
             .stderr(std::fs::File::options().create(true).append(true).open(&log).unwrap())
             .spawn()
             .unwrap();
+        *runs() = true;
         let mut gateway = Self { process, flight: String::new(), passwords: HashMap::new(), log };
         gateway.wait_until_ready();
         gateway
@@ -138,6 +148,8 @@ impl Drop for Gateway {
         let _ = self.process.wait();
         let log = self.log();
         let _ = std::fs::remove_file(&self.log);
+        *runs() = false;
+        ENDED.notify_all();
         // A test that fails already says why: a second panic would end the whole run.
         if !std::thread::panicking() {
             assert!(!log.contains("panicked"), "the gateway panicked:\n{log}");
