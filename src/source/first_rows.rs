@@ -67,7 +67,7 @@ fn bytes_of_first(rows: usize, group: &RowGroupMetaData, pages: &[OffsetIndexMet
     let is_first = |page: &&PageLocation| usize::try_from(page.first_row_index).is_ok_and(|row| row < rows);
     let columns = group.columns().iter().zip(pages);
     sum(columns.map(|(column, pages)| {
-        let last = pages.page_locations().iter().filter(is_first).next_back()?;
+        let last = pages.page_locations().iter().rfind(is_first)?;
         last.offset.checked_add(last.compressed_page_size.into())?.checked_sub(begin(column))
     }))
 }
