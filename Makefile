@@ -127,6 +127,7 @@ soak-attacks: binary $(CLIENTS)/.complete ## the attack suite, all of its matrix
 # guides the fuzzer all the same. DataFusion is built once more for this, which takes a while.
 fuzz: ## the fuzz targets, a minute each (FUZZ_SECONDS=…; needs cargo-fuzz)
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is not installed: cargo install cargo-fuzz" >&2; exit 1; }
+	cp Cargo.lock fuzz/Cargo.lock # the same versions; cargo adds the fuzzer's own
 	for target in $(FUZZ_TARGETS); do \
 	  RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CACHE)/target-fuzz cargo fuzz run -s none $$target -- \
 	    -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 || exit 1; \
