@@ -52,11 +52,10 @@ fn cut(file: &PartitionedFile, footer: &ParquetMetaData, rows: usize) -> Option<
         of_first(vec![RowSelector::skip(rows), RowSelector::select(rest)]),
     ];
     if read.iter().skip(first + 1).any(|read| *read) {
-        let others = |(at, read): (usize, &bool)| match read {
-            true if at != first => RowGroupAccess::Scan,
-            _ => RowGroupAccess::Skip,
-        };
-        cut.push(file.clone().with_extension(ParquetAccessPlan::new(read.iter().enumerate().map(others).collect())));
+        // The reader leaves out what begins outside the stretch.
+        let mut others = ParquetAccessPlan::new_all(read.len());
+        others.skip(first);
+        cut.push(file.clone().with_extension(others));
     }
     Some(cut)
 }
